@@ -1,0 +1,1 @@
+"""One file per pipeline: a generator from the stream's items to images."""

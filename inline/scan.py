@@ -1,0 +1,237 @@
+"""What flows through a pipeline: readouts in, images out. SI units; the wire's millimetres and microseconds end here.
+
+A `Readout` is a view on the journal: its samples were not copied since they left the socket. A pipeline that keeps one
+beyond the next item copies what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hardware.device import CPU, Device
+from inline.header import Scan
+from inline.mrd.messages import Acquisition, Flag, ImageType, Waveform
+from qc.finding import Finding
+from recon_models.cartesian.noise import NoiseCovariance
+
+Vector: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where in the patient an image lies.
+
+    Attributes
+    ----------
+    position_m
+        Centre of the slice or slab, patient coordinates (LPS) in metres.
+    read, phase, slice
+        Direction cosines of x, y and z.
+    field_of_view_m
+        Extent along x, y, z in metres.
+    table_m
+        Position of the patient table.
+    """
+
+    position_m: Vector
+    read: Vector
+    phase: Vector
+    slice: Vector
+    field_of_view_m: Vector
+    table_m: Vector = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Where a readout stands in the loops of its sequence."""
+
+    line: int = 0
+    partition: int = 0
+    average: int = 0
+    slice: int = 0
+    contrast: int = 0
+    phase: int = 0
+    repetition: int = 0
+    set: int = 0
+    segment: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """One line of k-space of every coil.
+
+    Attributes
+    ----------
+    samples
+        (coils, samples) complex64.
+    trajectory
+        (samples, dimensions) float32; empty for Cartesian sampling.
+    counters
+        Loop counters.
+    flags
+        Bits of `Flag`.
+    encoding
+        Which of the scan's encodings it belongs to.
+    center_sample
+        Index of the sample at the centre of k-space.
+    dwell_s
+        Time between samples.
+    header
+        The acquisition header as it came, in the wire's units.
+    """
+
+    samples: npt.NDArray[np.complex64]
+    trajectory: npt.NDArray[np.float32]
+    counters: Counters
+    flags: int
+    encoding: int
+    center_sample: int
+    dwell_s: float
+    header: np.void
+
+    @classmethod
+    def from_acquisition(cls, acquisition: Acquisition) -> Readout:
+        """Take a readout off the wire, without the samples the scanner marked to be discarded at either end."""
+        header = acquisition.header
+        before, after = int(header["discard_pre"]), int(header["discard_post"])
+        samples, trajectory = acquisition.data, acquisition.trajectory
+        if before or after:
+            kept = slice(before, samples.shape[1] - after)
+            samples, trajectory = samples[:, kept], trajectory[kept]
+        idx = header["idx"].item()
+        return cls(
+            samples=samples,
+            trajectory=trajectory,
+            counters=Counters(*idx[:9]),
+            flags=int(header["flags"]),
+            encoding=int(header["encoding_space_ref"]),
+            center_sample=int(header["center_sample"]) - before,
+            dwell_s=float(header["sample_time_us"]) * 1e-6,
+            header=header,
+        )
+
+    def has(self, flag: Flag) -> bool:
+        """Whether any bit of ``flag`` is set."""
+        return bool(self.flags & flag)
+
+    def replaced(self, samples: npt.NDArray[np.complex64]) -> Readout:
+        """Return this readout with other samples (and as many of them): what a stage passes on."""
+        return replace(self, samples=samples)
+
+    def geometry(self, field_of_view_m: Vector) -> Geometry:
+        """Return where this readout's image lies."""
+        header = self.header
+        return Geometry(
+            position_m=_vector(header["position"], 1e-3),
+            read=_vector(header["read_dir"]),
+            phase=_vector(header["phase_dir"]),
+            slice=_vector(header["slice_dir"]),
+            field_of_view_m=field_of_view_m,
+            table_m=_vector(header["patient_table_position"], 1e-3),
+        )
+
+
+def _vector(values: npt.NDArray[np.float32], unit: float = 1.0) -> Vector:
+    x, y, z = values.tolist()
+    return (x * unit, y * unit, z * unit)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """One image, before it is put on the wire.
+
+    Attributes
+    ----------
+    pixels
+        (channels, z, y, x), real or complex, in ``unit``.
+    geometry
+        Where it lies.
+    counters
+        Loop counters of the readouts it was made from.
+    quantity, unit
+        What the pixels mean: ``("magnitude", "SNR")``, ``("T1", "ms")``, ...
+    kind
+        How the pixels are to be read.
+    method, method_reason
+        ``classical`` or a model's name and version; why this one was sent.
+    series
+        Series index; images of one series share matrix and quantity.
+    index
+        Position within the series, counted from 1.
+    meta
+        Further meta for the console; numbers and texts.
+    findings
+        What is wrong with this image; an empty tuple means that checks ran and found nothing.
+    checked
+        False where nothing was checked, which shows as grey.
+    time_stamp, physiology
+        The scanner's clock at the last readout, in its own ticks.
+    """
+
+    pixels: npt.NDArray[Any]
+    geometry: Geometry
+    counters: Counters = Counters()
+    quantity: str = "magnitude"
+    unit: str = "a.u."
+    kind: ImageType = ImageType.MAGNITUDE
+    method: str = "classical"
+    method_reason: str = ""
+    series: int = 1
+    index: int = 1
+    meta: Mapping[str, str | float | int | list[float]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    checked: bool = True
+    time_stamp: int = 0
+    physiology: tuple[int, int, int] = (0, 0, 0)
+    measurement_uid: int = 0
+
+
+Item: TypeAlias = Readout | Waveform | Image
+"""What a pipeline receives, in the order of the stream. A stage passes on at once what it has no use for."""
+
+
+class NoiseStore(Protocol):
+    """Noise measurements that outlive a session, found again by measurement id."""
+
+    def load(self, measurement_id: str) -> NoiseCovariance | None:
+        """Return what was measured, or None if it is not known."""
+
+    def save(self, measurement_id: str, noise: NoiseCovariance) -> None:
+        """Keep a measurement, replacing an older one of the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a pipeline may use besides its input.
+
+    Attributes
+    ----------
+    report
+        Sends a finding to the console at once, past any image that is still being computed.
+    parameters
+        Parameters of the route: ``--param`` of the client, or its JSON.
+    noise
+        Noise measurements of other scans, None where there is no store.
+    device
+        Where to compute.
+    memory_limit
+        Bytes one scan may allocate.
+    """
+
+    report: Callable[[Finding], None]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    noise: NoiseStore | None = None
+    device: Device = CPU
+    memory_limit: int = 4 << 30
+
+
+class Pipeline(Protocol):
+    """A generator function: code before its loop runs before the scan, in it during the scan, after it at the end."""
+
+    def __call__(self, items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
+        """Turn the stream's items into images as soon as each can be computed."""

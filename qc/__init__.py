@@ -1,0 +1,1 @@
+"""What is wrong with this scan: measures in, findings out."""

@@ -1,0 +1,1 @@
+"""Cartesian sampling: noise, coils, GRAPPA, SENSE, compressed sensing, partial Fourier."""

@@ -1,0 +1,1 @@
+"""Echo-planar imaging: ramp sampling, reversed lines, Nyquist ghosts."""

@@ -1,0 +1,1 @@
+"""What simulation, tests and training share: phantoms, coils, sampling."""
