@@ -91,7 +91,8 @@ def test_plain_reconstruction_returns_the_truth_in_snr_units(tmp_path):
     assert attributes["unit"] == "SNR"
     assert abs(expected[0, 0, 0][inside].mean() - 20) < 0.01
     assert nrmse(image[inside], expected[0, 0, 0][inside]) < 0.06  # noise alone makes some 0.05
-    assert abs(np.std(image[inside] - expected[0, 0, 0][inside]) - 1) < 0.08
+    strong = expected[0, 0, 0] > 10  # where the root-sum-of-squares has no bias to speak of
+    assert abs(np.std(image[strong] - expected[0, 0, 0][strong]) - 1) < 0.08
 
 
 def test_noise_is_all_that_separates_two_seeds(tmp_path):
