@@ -1,0 +1,153 @@
+"""A simulated gradient-echo scan of the head on a Cartesian grid, 2D or 3D."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.header import Limit, Space
+from inline.mrd.messages import Flag
+from inline.scanner import acquisitions
+from inline.scanner.description import describe
+from inline.scanner.head import (
+    FIELD_OF_VIEW_M,
+    PARTITION_M,
+    SLICE_THICKNESS_M,
+    Volunteer,
+    frequencies,
+    perfect_images,
+    slice_positions,
+    truths,
+)
+from inline.scanner.protocol import Protocol
+from inline.scanner.writer import Header, Recording
+from recon_models.physics import sampling
+from recon_models.physics.motion import pose
+
+Complex = npt.NDArray[np.complex64]
+
+MATRIX: Final = 256
+_TR_S: Final = 3e-3
+_FIRST_ECHO_S: Final = 2e-3
+_ECHO_DISTANCE_S: Final = 8e-3
+_WINDOW: Final = 0.6  # of the TR is spent sampling
+
+
+def record(protocol: Protocol) -> Recording:
+    """Measure the head as the protocol says."""
+    random = np.random.default_rng(protocol.seed)
+    matrix, partitions = protocol.matrix or MATRIX, protocol.partitions
+    kx = frequencies(2 * matrix, 2 * FIELD_OF_VIEW_M)
+    ky = np.tile(frequencies(matrix, FIELD_OF_VIEW_M), partitions)
+    kz = np.repeat(frequencies(partitions, PARTITION_M * partitions), matrix) if partitions > 1 else None
+    volunteer = Volunteer.lying_still(protocol)
+    echoes = _echoes(protocol)
+    still = [[volunteer.lines(number, echo, kx, ky, kz) for number in range(protocol.slices)] for echo in echoes]
+    images = np.stack([[perfect_images(lines, matrix, partitions) for lines in row] for row in still])
+    truth, receiver = truths(volunteer, images, protocol, random)
+
+    lines = _lines(protocol, matrix, random)
+    headers = _headers(protocol, matrix, lines)
+    index = headers["idx"]
+    wanted = np.resize([line + matrix * partition for line, partition in lines], len(headers))
+    samples = np.stack([still[i["contrast"]][i["slice"]][line] for i, line in zip(index, wanted, strict=True)])
+    for number in range(len(headers) if protocol.motion else 0):
+        fraction = number / max(len(headers) - 1, 1)
+        there = volunteer.moved(pose(protocol.motion, fraction, number * _tr_s(protocol)))
+        at = wanted[number : number + 1]
+        place, echo = int(index["slice"][number]), echoes[index["contrast"][number]]
+        samples[number] = there.lines(place, echo, kx, ky[at], None if kz is None else kz[at])[0]
+    samples = receiver.receive(samples[..., -int(headers["number_of_samples"][0]) :], random)
+    if protocol.noise_scan:
+        headers, before = acquisitions.with_noise_scan(headers, receiver.covariance, random)
+        return Recording(_xml(protocol, matrix), headers, [*before, *samples], truth)
+    return Recording(_xml(protocol, matrix), headers, list(samples), truth)
+
+
+def _tr_s(protocol: Protocol) -> float:
+    return protocol.tr_s or _TR_S
+
+
+def _echoes(protocol: Protocol) -> list[float]:
+    return [_FIRST_ECHO_S + _ECHO_DISTANCE_S * number for number in range(protocol.contrasts)]
+
+
+def _lines(protocol: Protocol, matrix: int, random: np.random.Generator) -> list[tuple[int, int]]:
+    """Positions (line, partition) on the full grid in the order they are acquired."""
+    partitions = protocol.partitions
+    mask = np.zeros((matrix, partitions), bool)
+    if protocol.random:
+        mask = sampling.random((matrix, partitions), protocol.acceleration, random)
+    else:
+        mask[sampling.regular(matrix, protocol.acceleration)] = True
+    mask |= _calibration(protocol, matrix)
+    mask[: sampling.first_line(matrix, protocol.partial_fourier)] = False
+    chosen = []
+    for partition in range(partitions):
+        lines = np.flatnonzero(mask[:, partition])
+        ordered = sampling.interleaved(lines) if protocol.order == "interleaved" else lines
+        chosen += [(int(line), partition) for line in ordered]
+    return chosen
+
+
+def _calibration(protocol: Protocol, matrix: int) -> npt.NDArray[np.bool_]:
+    """Lines and partitions of the calibration region: all partitions, or the central ones of a random pattern."""
+    region = np.zeros((matrix, protocol.partitions), bool)
+    width = protocol.calibration_lines
+    partitions = sampling.central(protocol.partitions, width if protocol.random else protocol.partitions)
+    region[np.ix_(sampling.central(matrix, width), partitions)] = True
+    return region
+
+
+def _headers(protocol: Protocol, matrix: int, lines: list[tuple[int, int]]) -> Header:
+    headers = acquisitions.table((protocol.repetitions, protocol.contrasts, protocol.slices, protocol.averages), lines)
+    acquisitions.flag_edges(headers)
+    acquisitions.complete(
+        headers,
+        coils=protocol.coils,
+        times_s=np.arange(len(headers)) * _tr_s(protocol),
+        slice_positions_m=slice_positions(protocol.slices),
+    )
+    dropped = 2 * round(protocol.asymmetric_echo * matrix)
+    headers["number_of_samples"] = 2 * matrix - dropped
+    headers["center_sample"] = matrix - dropped
+    headers["sample_time_us"] = 1e6 * _WINDOW * _tr_s(protocol) / (2 * matrix)
+    if protocol.calibration_lines:
+        _flag_calibration(headers, protocol, matrix)
+    headers["idx"]["kspace_encode_step_1"] -= sampling.first_line(matrix, protocol.partial_fourier)
+    return headers
+
+
+def _flag_calibration(headers: Header, protocol: Protocol, matrix: int) -> None:
+    """Mark lines of the calibration region, and those among them that belong to the undersampled pattern as well."""
+    lines, partitions = headers["idx"]["kspace_encode_step_1"], headers["idx"]["kspace_encode_step_2"]
+    inside = _calibration(protocol, matrix)[lines, partitions]
+    imaging = np.isin(lines, sampling.regular(matrix, protocol.acceleration)) | protocol.random
+    headers["flags"][inside & imaging] |= np.uint64(Flag.PARALLEL_CALIBRATION_AND_IMAGING)
+    headers["flags"][inside & ~imaging] |= np.uint64(Flag.PARALLEL_CALIBRATION)
+
+
+def _xml(protocol: Protocol, matrix: int) -> str:
+    partitions = protocol.partitions
+    depth_m = partitions * PARTITION_M if partitions > 1 else SLICE_THICKNESS_M
+    skipped = sampling.first_line(matrix, protocol.partial_fourier)
+    return describe(
+        measurement_id=f"simulated_cartesian_{protocol.seed}",
+        coils=protocol.coils,
+        encoded=Space((2 * matrix, matrix, partitions), (2 * FIELD_OF_VIEW_M, FIELD_OF_VIEW_M, depth_m)),
+        recon=Space((matrix, matrix, partitions), (FIELD_OF_VIEW_M, FIELD_OF_VIEW_M, depth_m)),
+        limits=acquisitions.limits(
+            protocol,
+            Limit(0, matrix - 1 - skipped, matrix // 2 - skipped),
+            Limit(0, partitions - 1, partitions // 2),
+        ),
+        sequence={
+            "TR": [1e3 * _tr_s(protocol)],
+            "TE": [1e3 * echo for echo in _echoes(protocol)],
+            "flipAngle_deg": [15.0],
+        },
+        sequence_type="Flash",
+        acceleration=protocol.acceleration,
+    )

@@ -1,0 +1,108 @@
+"""MRD headers of simulated scans, as XML (ismrmrd/ismrmrd, schema/ismrmrd.xsd)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from inline.header import Limit, Space
+
+NAMESPACE = "http://www.ismrm.org/ISMRMRD"
+
+
+def describe(
+    *,
+    measurement_id: str,
+    coils: int,
+    encoded: Space,
+    recon: Space,
+    limits: Mapping[str, Limit],
+    sequence: Mapping[str, Sequence[float]],
+    sequence_type: str,
+    acceleration: int = 1,
+    trajectory: str = "cartesian",
+    trajectory_longs: Mapping[str, int] | None = None,
+    trajectory_doubles: Mapping[str, float] | None = None,
+) -> str:
+    """Return an MRD header.
+
+    Parameters
+    ----------
+    limits
+        Range of each counter, in the schema's order.
+    sequence
+        ``TR``, ``TE``, ``TI`` in ms, ``flipAngle_deg``, ``echo_spacing`` in ms; each a list, in the schema's order.
+    trajectory_longs, trajectory_doubles
+        Parameters of the trajectory's description; left out where None.
+    """
+    root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
+    _fill(root, "studyInformation", {"studyTime": "09:30:00"})
+    protocol = f"simulated_{trajectory}"
+    _fill(
+        root,
+        "measurementInformation",
+        {"measurementID": measurement_id, "patientPosition": "HFS", "protocolName": protocol},
+    )
+    _fill(
+        root,
+        "acquisitionSystemInformation",
+        {
+            "systemVendor": "boreside",
+            "systemModel": "simulated scanner",
+            "systemFieldStrength_T": 2.89362,
+            # simulated noise is white over the whole band, so a noise scan has no narrower one
+            "relativeReceiverNoiseBandwidth": 1.0,
+            "receiverChannels": coils,
+        },
+    )
+    system = root[-1]
+    for number in range(coils):
+        _fill(system, "coilLabel", {"coilNumber": number, "coilName": f"HeadArray:1:H{number + 1}"})
+    _fill(root, "experimentalConditions", {"H1resonanceFrequency_Hz": 123263033})
+    encoding = ET.SubElement(root, "encoding")
+    _space(encoding, "encodedSpace", encoded)
+    _space(encoding, "reconSpace", recon)
+    ranges = ET.SubElement(encoding, "encodingLimits")
+    for name, limit in limits.items():
+        _fill(ranges, name, {"minimum": limit.minimum, "maximum": limit.maximum, "center": limit.center})
+    ET.SubElement(encoding, "trajectory").text = trajectory
+    if trajectory_longs is not None:
+        description = ET.SubElement(encoding, "trajectoryDescription")
+        ET.SubElement(description, "identifier").text = "ConventionalEPI"
+        for kind, values in (("Long", trajectory_longs), ("Double", trajectory_doubles or {})):
+            for name, value in values.items():
+                _fill(description, f"userParameter{kind}", {"name": name, "value": value})
+        ET.SubElement(description, "comment").text = "Conventional EPI sequence"
+    parallel = ET.SubElement(encoding, "parallelImaging")
+    factors = {"kspace_encoding_step_1": acceleration, "kspace_encoding_step_2": 1}
+    _fill(parallel, "accelerationFactor", factors)
+    ET.SubElement(parallel, "calibrationMode").text = "embedded" if acceleration > 1 else "other"
+    parameters = ET.SubElement(root, "sequenceParameters")
+    for name in ("TR", "TE", "TI", "flipAngle_deg"):
+        _repeat(parameters, name, sequence.get(name, ()))
+    ET.SubElement(parameters, "sequence_type").text = sequence_type
+    _repeat(parameters, "echo_spacing", sequence.get("echo_spacing", ()))
+    ET.indent(root)
+    return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
+
+
+def _fill(parent: ET.Element, name: str, values: Mapping[str, Any]) -> None:
+    element = ET.SubElement(parent, name)
+    for key, value in values.items():
+        ET.SubElement(element, key).text = str(value)
+
+
+def _repeat(parent: ET.Element, name: str, values: Sequence[float]) -> None:
+    for value in values:
+        ET.SubElement(parent, name).text = f"{value:.6f}"
+
+
+def _space(parent: ET.Element, name: str, space: Space) -> None:
+    element = ET.SubElement(parent, name)
+    _fill(element, "matrixSize", dict(zip("xyz", space.matrix, strict=True)))
+    _fill(
+        element,
+        "fieldOfView_mm",
+        {axis: f"{x * 1e3:.6f}" for axis, x in zip("xyz", space.field_of_view_m, strict=True)},
+    )

@@ -1,0 +1,104 @@
+"""``boreside simulate``: scans of a head that exists only as formulae, written as ordinary ISMRMRD files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from inline.errors import ConfigurationError
+from inline.scanner import cartesian
+from inline.scanner.protocol import Protocol
+from inline.scanner.writer import Recording, write
+from recon_models.physics.motion import KINDS, Motion
+
+SCANS: Final[Mapping[str, Callable[[Protocol], Recording]]] = {"cartesian": cartesian.record}
+"""What can be simulated."""
+
+
+def simulate(kind: str, output: Path, **options: Any) -> None:
+    """Simulate a scan and write it to a file.
+
+    Parameters
+    ----------
+    kind
+        One of `SCANS`.
+    output
+        File to write; an existing one is replaced.
+    **options
+        Attributes of `Protocol`.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such kind of scan.
+    """
+    if kind not in SCANS:
+        raise ConfigurationError(f"there is no simulated scan called {kind!r}; choose one of {', '.join(SCANS)}")
+    write(SCANS[kind](Protocol(**options)), output)
+
+
+def motion(text: str) -> Motion:
+    """Read ``KIND[:MM][@FRACTION]``, such as ``step:5@0.4``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none, or the kind belongs to another sort of scan.
+    """
+    rest, _, onset = text.partition("@")
+    kind, _, millimetres = rest.partition(":")
+    if kind == "mistrigger":
+        raise ConfigurationError("mistriggering needs a scan that follows the heart; this one does not")
+    if kind not in KINDS:
+        raise ConfigurationError(f"there is no motion called {kind!r}; choose one of {', '.join(KINDS)}")
+    usual_m, usual_onset = KINDS[kind]
+    try:
+        amplitude_m = float(millimetres) * 1e-3 if millimetres else usual_m
+        fraction = float(onset) if onset else usual_onset
+    except ValueError as error:
+        raise ConfigurationError(f"motion {text!r} is not KIND[:MM][@FRACTION], such as step:5@0.4") from error
+    if not 0 <= fraction <= 1:
+        raise ConfigurationError(f"motion {text!r} starts at {fraction} of the scan; give a fraction from 0 to 1")
+    return Motion(kind, amplitude_m, fraction)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``boreside simulate cartesian|epi`` takes."""
+    usual = Protocol()
+    parser.add_argument("kind", choices=sorted(SCANS))
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
+    for name, meaning in (
+        ("seed", "everything random follows from it"),
+        ("snr", "mean signal-to-noise ratio of the fully sampled image"),
+        ("coils", "receive channels"),
+        ("matrix", "points along x and y (default: what is usual for the kind)"),
+        ("acceleration", "every how-many-th line is acquired"),
+        ("slices", "slices of a 2D scan"),
+        ("partitions", "partitions of a 3D scan"),
+        ("repetitions", "how often the scan is repeated"),
+        ("averages", "how often each slice is acquired"),
+        ("contrasts", "echo times"),
+        ("partial_fourier", "fraction of the lines that is acquired"),
+        ("asymmetric_echo", "fraction of the readout left out before the echo"),
+    ):
+        default = getattr(usual, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=meaning)
+    parser.add_argument("--calibration", type=int, help="fully sampled central lines (default: 24 if accelerated)")
+    parser.add_argument("--tr", type=float, default=0.0, metavar="MS", help="repetition time in milliseconds")
+    parser.add_argument("--order", choices=("linear", "interleaved"), default=usual.order, help="order of the lines")
+    parser.add_argument("--random", action="store_true", help="choose lines at random, denser in the centre")
+    parser.add_argument("--no-noise-scan", dest="noise_scan", action="store_false", help="measure no noise before")
+    parser.add_argument(
+        "--motion", action="append", default=[], metavar="KIND[:MM][@FRACTION]", help=f"{', '.join(KINDS)}; repeatable"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command line asked for."""
+    options = dict(vars(arguments))
+    names = Protocol.__dataclass_fields__
+    options["motion"] = tuple(motion(text) for text in arguments.motion)
+    options["tr_s"] = arguments.tr * 1e-3
+    simulate(arguments.kind, arguments.output, **{name: options[name] for name in names})
