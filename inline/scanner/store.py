@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from inline.errors import ConfigurationError, StorageError
 from inline.mrd import headers
-from inline.mrd.messages import Acquisition, Image, Waveform
+from inline.mrd.messages import Acquisition, Flag, Image, Waveform
 
 _ACQUISITION: Final = np.dtype(
     [
@@ -77,6 +77,9 @@ class Store:
             row["head"] = item.header
             row["traj"] = item.trajectory.ravel()
             row["data"] = np.ascontiguousarray(item.data).view("<f4").ravel()
+        rows["head"]["flags"] &= ~np.uint64(
+            Flag.COMPRESSION1 | Flag.COMPRESSION2
+        )  # the samples are written as they are
         self._append(self._group, "data", rows)
 
     def waveforms(self, block: list[Waveform]) -> None:

@@ -1,0 +1,262 @@
+"""The command line: `boreside serve | send | simulate | demo | replay | export | doctor`.
+
+Whatever is heavy is imported by the subcommand that needs it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from inline.errors import BoresideError, ConfigurationError
+
+DEFAULT_ADDRESS = "127.0.0.1:9002"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return the exit status: 0 done, 1 the node or the data had errors, 2 it could not be run."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except BoresideError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"boreside: {message}\n")
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="boreside",
+        description="Reconstruction and quality control beside the scanner. Research software, not a medical device.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _doctor):
+        add(commands)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose arguments may be added late: when it is known that its command was asked for."""
+
+    late: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        add, self.late = self.late, None
+        if add is not None:
+            add(self)
+        return super().parse_known_args(args, namespace)
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked: the look-up costs more than the rest of the help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        parser.exit(message=f"boreside {version('boreside')}\n")
+
+
+def _serve(commands: Any) -> None:
+    command = commands.add_parser("serve", help="run the node", description="Run the node until it is told to stop.")
+    command.add_argument("--host", help="interface to listen on (default 127.0.0.1)")
+    command.add_argument("--port", type=int, help="TCP port (default 9002)")
+    command.add_argument("--config", type=Path, metavar="NODE.toml", help="settings of the site")
+    command.add_argument("--state", type=Path, metavar="DIR", help="where journals and noise measurements are kept")
+    command.set_defaults(run=_run_serve)
+
+
+def _run_serve(arguments: argparse.Namespace) -> int:
+    from inline.serve import serve
+    from inline.settings import load
+
+    given = {name: getattr(arguments, name) for name in ("host", "port", "state")}
+    return serve(load(arguments.config, overrides=given))
+
+
+def _send(commands: Any) -> None:
+    command = commands.add_parser(
+        "send", help="send a recorded scan to a node", description="Send an ISMRMRD file as a scanner would."
+    )
+    command.add_argument("file", type=Path, metavar="FILE.h5")
+    _add_address(command)
+    command.add_argument("--config", metavar="NAME", default="", help="route to run (default: by the trajectory)")
+    command.add_argument("--param", action="append", default=[], metavar="K=V", help="parameter of the route")
+    command.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="store the images that come back")
+    pace = command.add_mutually_exclusive_group()
+    pace.add_argument("--paced", action="store_true", help="at the pace of the file's time stamps")
+    pace.add_argument("--rate", type=_positive, metavar="HZ", help="readouts per second")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(run=_run_send)
+
+
+def _run_send(arguments: argparse.Namespace) -> int:
+    from inline.scanner.client import parse_address, send
+    from inline.scanner.recording import Recording
+    from inline.scanner.store import Store
+    from inline.scanner.summary import summarise
+
+    parameters = dict(_parameter(text) for text in arguments.param)
+    conversation = send(
+        arguments.file,
+        parse_address(arguments.address),
+        route=arguments.config,
+        parameters=parameters,
+        paced=arguments.paced,
+        rate_hz=arguments.rate,
+    )
+    if arguments.output:
+        with Recording(arguments.file) as recording, Store(arguments.output) as store:
+            store.header(recording.xml)
+            store.images(arrival.image for arrival in conversation.images)
+    return _tell(summarise(conversation), as_json=arguments.json)
+
+
+def _simulate(commands: Any) -> None:
+    command = commands.add_parser(
+        "simulate", help="simulate a scan", description="Simulate a scan: an ISMRMRD file with the truth beside it."
+    )
+    command.late = _simulate_arguments
+    command.set_defaults(run=_run_simulate)
+
+
+def _simulate_arguments(command: argparse.ArgumentParser) -> None:
+    from inline.scanner.simulate import add_arguments
+
+    add_arguments(command)
+
+
+def _run_simulate(arguments: argparse.Namespace) -> int:
+    from inline.scanner.simulate import run
+
+    run(arguments)
+    return 0
+
+
+def _demo(commands: Any) -> None:
+    command = commands.add_parser(
+        "demo",
+        help="see it work, without a scanner",
+        description="Start a node, stream simulated scans to it at a scanner's pace, show images, latency, findings.",
+    )
+    command.add_argument("--report", type=Path, default=Path("report.html"), metavar="REPORT.html")
+    command.set_defaults(run=_run_demo)
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    from inline.demo import demo
+
+    return demo(arguments.report, say=_say)
+
+
+def _replay(commands: Any) -> None:
+    command = commands.add_parser(
+        "replay",
+        help="play a journal again",
+        description="Play the bytes of a journal into a node and show what comes back.",
+    )
+    command.add_argument("journal", type=Path, metavar="JOURNAL")
+    command.add_argument("--address", metavar="HOST:PORT", help="node to play to (default: one started for this)")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(run=_run_replay)
+
+
+def _run_replay(arguments: argparse.Namespace) -> int:
+    from inline.replay import replay
+    from inline.scanner.client import parse_address
+    from inline.scanner.summary import summarise
+
+    address = parse_address(arguments.address) if arguments.address else None
+    return _tell(summarise(replay(arguments.journal, address)), as_json=arguments.json)
+
+
+def _export(commands: Any) -> None:
+    command = commands.add_parser(
+        "export", help="turn a journal into an ISMRMRD file", description="Turn a journal into an ISMRMRD HDF5 file."
+    )
+    command.add_argument("journal", type=Path, metavar="JOURNAL")
+    command.add_argument("output", type=Path, metavar="OUT.h5")
+    command.set_defaults(run=_run_export)
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    from inline.replay import export
+
+    for line in export(arguments.journal, arguments.output):
+        _say(line)
+    return 0
+
+
+def _doctor(commands: Any) -> None:
+    command = commands.add_parser(
+        "doctor", help="check this machine", description="Check whether this machine can run a node, and what to do."
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(run=_run_doctor)
+
+
+def _run_doctor(arguments: argparse.Namespace) -> int:
+    import json
+
+    from inline.doctor import examine
+    from inline.settings import load
+
+    settings = load()
+    checks = examine(settings.host, settings.port, settings.state)
+    if arguments.json:
+        _say(json.dumps({"ok": all(check.passed for check in checks), "checks": [check.as_dict() for check in checks]}))
+    else:
+        for check in checks:
+            _say(check.line())
+    return 0 if all(check.passed for check in checks) else 1
+
+
+def _add_address(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--address", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help=f"default {DEFAULT_ADDRESS}")
+
+
+def _tell(summary: Any, *, as_json: bool) -> int:
+    if as_json:
+        import json
+
+        _say(json.dumps(summary.as_dict()))
+    else:
+        for line in summary.lines():
+            _say(line)
+    return 0 if summary.succeeded else 1
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigurationError(f"{text!r} is no parameter; write --param name=value")
+    return name, value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

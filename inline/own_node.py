@@ -1,0 +1,76 @@
+"""A node of one's own: on a free port, with a folder that vanishes. For the demo, replays, benchmarks and tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from inline.errors import BoresideError
+from inline.scanner.client import Address
+
+_START_S: Final = 60.0
+_STOP_S: Final = 10.0
+
+
+@contextlib.contextmanager
+def own_node(state: Path | None = None) -> Iterator[Address]:
+    """Run a node in a process of its own for the length of a ``with`` block; yield where it listens.
+
+    Parameters
+    ----------
+    state
+        Where it keeps its journals; None for a folder that is removed afterwards.
+
+    Raises
+    ------
+    BoresideError
+        If it does not come up.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boreside-")))
+        address = ("127.0.0.1", _free_port())
+        yield from _running(address, folder)
+
+
+def _running(address: Address, state: Path) -> Iterator[Address]:
+    host, port = address
+    source = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-m", "inline.cli", "serve", "--host", host, "--port", str(port), "--state", str(state)]
+    log = state / "node.log"
+    state.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": paths})
+    try:
+        _wait(process, address, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
+            return
+        time.sleep(0.05)
+    raise BoresideError(f"the node did not start: {log.read_text().strip()[-500:] or 'it said nothing'}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
