@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,28 @@ _START_S: Final = 60.0
 _STOP_S: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class OwnNode:
+    """A running node.
+
+    Attributes
+    ----------
+    address
+        Where it listens.
+    process
+        Its gateway's process id; workers are its children.
+    state
+        Where it keeps its journals.
+    """
+
+    address: Address
+    process: int
+    state: Path
+
+
 @contextlib.contextmanager
-def own_node(state: Path | None = None) -> Iterator[Address]:
-    """Run a node in a process of its own for the length of a ``with`` block; yield where it listens.
+def own_node(state: Path | None = None) -> Iterator[OwnNode]:
+    """Run a node in a process of its own for the length of a ``with`` block.
 
     Parameters
     ----------
@@ -36,22 +56,24 @@ def own_node(state: Path | None = None) -> Iterator[Address]:
     """
     with contextlib.ExitStack() as stack:
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boreside-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "node.log"
         address = ("127.0.0.1", _free_port())
-        yield from _running(address, folder)
+        process = stack.enter_context(_started(address, folder, log))
+        _wait(process, address, log)
+        yield OwnNode(address, process.pid, folder)
 
 
-def _running(address: Address, state: Path) -> Iterator[Address]:
-    host, port = address
+@contextlib.contextmanager
+def _started(address: Address, state: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     source = str(Path(__file__).resolve().parents[1])
     paths = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH", "")]))
+    host, port = address
     command = [sys.executable, "-m", "inline.cli", "serve", "--host", host, "--port", str(port), "--state", str(state)]
-    log = state / "node.log"
-    state.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": paths})
     try:
-        _wait(process, address, log)
-        yield address
+        yield process
     finally:
         process.terminate()
         try:

@@ -33,7 +33,8 @@ def replay(journal: Path, address: Address | None = None) -> Conversation:
     ConfigurationError
         If the journal cannot be read or no node answers.
     """
-    with contextlib.nullcontext(address) if address else own_node() as node:
+    with contextlib.ExitStack() as stack:
+        node = address or stack.enter_context(own_node()).address
         conversation = converse(node, _chunks(journal), half_close=True)
     conversation.route = _route(journal)
     return conversation

@@ -156,7 +156,9 @@ def _figure(picture: Picture.Image, caption: str, note: str) -> str:
 def _facts(exhibit: Exhibit) -> Iterable[str]:
     yield f"<dt>Quality</dt><dd>{_colour(exhibit.colour)}</dd>"
     if exhibit.remarks:
-        remarks = "".join(f'<p class="{escape(remark.colour)}">{escape(remark.text)}</p>' for remark in exhibit.remarks)
+        remarks = "".join(
+            f'<p class="remark {escape(remark.colour)}">{escape(remark.text)}</p>' for remark in exhibit.remarks
+        )
         yield f"<dt>The console heard</dt><dd>{remarks}</dd>"
     for name, text in exhibit.facts.items():
         yield f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
