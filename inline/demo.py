@@ -95,7 +95,7 @@ def demo(report: Path, say: Callable[[str], None], scenes: tuple[Scene, ...] = S
     Returns
     -------
     int
-        1 if a scan brought an error or no image, otherwise 0.
+        1 if a scan brought no image or was not brought to its end, otherwise 0.
     """
     exhibits, failures = [], 0
     with tempfile.TemporaryDirectory(prefix="boreside-") as folder, own_node() as node:
@@ -104,11 +104,11 @@ def demo(report: Path, say: Callable[[str], None], scenes: tuple[Scene, ...] = S
             simulate(scene.kind, path, **scene.options)
             conversation, scan_s = _scan(path, scene, node.address)
             summary = summarise(conversation)
-            failures += not (summary.succeeded and summary.images)
+            failures += not (summary.closed and summary.images)
             exhibits.append(_exhibit(scene, path, conversation, summary, scan_s))
             say(_line(exhibits[-1]))
-            for error in summary.errors:
-                say(f"  error: {error}")
+            for remark in exhibits[-1].remarks:
+                say(f"  {remark.text}")
     report.write_text(_page(exhibits), encoding="utf-8")
     say(f"the report is {report.resolve().as_uri()}")
     return 1 if failures else 0
@@ -133,7 +133,7 @@ def _cut(messages: Iterator[Message], readouts: int) -> Iterator[Message]:
 
 def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summary, scan_s: float) -> Exhibit:
     remarks = [Remark(_COLOUR_OF.get(line["level"], "grey"), line["text"]) for line in summary.findings]
-    remarks += [Remark("red", error) for error in summary.errors]
+    remarks += [Remark("red", summary.broken)] if summary.broken else []
     if not conversation.images:
         return Exhibit(scene.name, scene.description, None, None, "", "", "red", scan_s, float("nan"), remarks)
     image, facts = conversation.images[-1].image, summary.images[-1]
@@ -152,7 +152,7 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
     )
 
 
-_COLOUR_OF: Final = {"warning": "amber", "info": "green"}
+_COLOUR_OF: Final = {"error": "red", "warning": "amber"}
 
 
 def _facts(conversation: Conversation, summary: Summary) -> dict[str, str]:

@@ -26,7 +26,9 @@ class Summary:
     images, findings
         One dictionary per image and per line of text, as `as_dict` describes them.
     errors
-        What went wrong, in words; the node's own and the connection's.
+        What went wrong, in words: findings of level ``error``, and `broken`.
+    broken
+        Why the conversation itself did not end properly, empty if it did.
     closed
         Whether the node ended the conversation properly.
     """
@@ -37,6 +39,7 @@ class Summary:
     images: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     errors: list[str]
+    broken: str
     closed: bool
 
     @property
@@ -63,8 +66,8 @@ class Summary:
             yield _image_line(image, colours=colours)
         for finding in self.findings:
             yield f"{finding['level']}: {finding['text']}"
-        for error in self.errors:
-            yield f"error: {error}"
+        if self.broken:
+            yield f"error: {self.broken}"
         if not self.images:
             yield f"no image came back for {self.readouts} readouts"
 
@@ -73,17 +76,15 @@ def summarise(conversation: Conversation) -> Summary:
     """Sum a conversation up."""
     texts = [(_levelled(line.text), line) for line in conversation.lines]
     errors = [text for (level, text), _ in texts if level == "error"]
-    if conversation.broken:
-        errors.append(conversation.broken)
-    elif not conversation.closed:
-        errors.append("the node hung up without CLOSE")
+    broken = conversation.broken or ("" if conversation.closed else "the node hung up without CLOSE")
     return Summary(
         route=conversation.route,
         readouts=conversation.readouts,
         bytes_sent=conversation.bytes_sent,
         images=[_image(arrival, conversation) for arrival in conversation.images],
-        findings=[_finding(level, text, line, conversation) for (level, text), line in texts if level != "error"],
-        errors=errors,
+        findings=[_finding(level, text, line, conversation) for (level, text), line in texts],
+        errors=[*errors, broken] if broken else errors,
+        broken=broken,
         closed=conversation.closed,
     )
 
