@@ -6,7 +6,7 @@ microseconds here, as on the wire; `inline.scan` converts to SI.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -97,7 +97,7 @@ WAVEFORM: Final = np.dtype(
     }
 )  # fmt: skip
 
-IMAGE_PIXELS: Final = {
+IMAGE_PIXELS: Final[dict[int, np.dtype[Any]]] = {
     1: np.dtype("<u2"),
     2: np.dtype("<i2"),
     3: np.dtype("<u4"),
