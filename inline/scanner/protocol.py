@@ -21,7 +21,7 @@ class Protocol:
     coils
         Receive channels.
     matrix
-        Points along x and y of the image; 0 stands for what is usual (256 Cartesian, 96 EPI).
+        Points along x and y of the image; 0 stands for what is usual (256 Cartesian, 80 EPI).
     acceleration
         Every how-many-th line is acquired.
     slices, partitions

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian
+from inline.scanner import cartesian, epi
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
 from recon_models.physics.motion import KINDS, Motion
 
-SCANS: Final[Mapping[str, Callable[[Protocol], Recording]]] = {"cartesian": cartesian.record}
+SCANS: Final[Mapping[str, Callable[[Protocol], Recording]]] = {"cartesian": cartesian.record, "epi": epi.record}
 """What can be simulated."""
 
 
