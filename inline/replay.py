@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from inline import mrd
 from inline.errors import ConfigurationError, StreamError
-from inline.mrd.messages import Acquisition, Close, ConfigFile, ConfigText, Header, Image, Message, Waveform
+from inline.mrd.messages import Acquisition, Close, ConfigFile, Header, Image, Message, Waveform
 from inline.own_node import own_node
 from inline.scanner.client import Address, Conversation, converse
 from inline.scanner.store import Store
@@ -34,22 +34,19 @@ def replay(journal: Path, address: Address | None = None) -> Conversation:
         If the journal cannot be read or no node answers.
     """
     with contextlib.ExitStack() as stack:
+        file = stack.enter_context(_opened(journal))
         node = address or stack.enter_context(own_node()).address
-        conversation = converse(node, _chunks(journal), half_close=True)
-    conversation.route = _route(journal)
+        conversation = converse(node, _chunks(file), half_close=True)
+        conversation.route = _route(file)
     return conversation
 
 
-def _route(journal: Path) -> str:
+def _route(file: BinaryIO) -> str:
     """Return the configuration a journal begins with, empty if it has none."""
-    try:
-        for message in _messages(journal):
-            if isinstance(message, ConfigFile):
-                return message.name
-            if not isinstance(message, ConfigText):
-                break
-    except StreamError:
-        pass
+    file.seek(0)
+    with contextlib.suppress(StreamError):
+        for message in _messages(file):
+            return message.name if isinstance(message, ConfigFile) else ""
     return ""
 
 
@@ -71,10 +68,10 @@ def export(journal: Path, output: Path) -> Iterator[str]:
         If ``output`` cannot be written.
     """
     missing = ["no CLOSE: the scan did not end"]
-    with Store(output) as store:
+    with _opened(journal) as file, Store(output) as store:
         sorter = _Sorter(store)
         try:
-            for message in _messages(journal):
+            for message in _messages(file):
                 sorter.take(message)
                 if isinstance(message, Close):
                     missing = []
@@ -126,17 +123,20 @@ class _Sorter:
         self._acquisitions, self._waveforms = [], []
 
 
-def _messages(journal: Path) -> Iterator[Message]:
+def _messages(file: BinaryIO) -> Iterator[Message]:
     decoder = mrd.Decoder()
-    for chunk in _chunks(journal):
+    for chunk in _chunks(file):
         yield from decoder.feed(chunk)
     decoder.flush()
 
 
-def _chunks(journal: Path) -> Iterator[bytes]:
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def _opened(journal: Path) -> BinaryIO:
     try:
-        with journal.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+        return journal.open("rb")
     except OSError as error:
         raise ConfigurationError(f"the journal {journal} cannot be read: {error.strerror}") from error
