@@ -65,9 +65,9 @@ class _Version(argparse.Action):
     """Looks the version up only when asked: the look-up costs more than the rest of the help."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib.metadata import version
+        from inline.console import version
 
-        parser.exit(message=f"boreside {version('boreside')}\n")
+        parser.exit(message=f"boreside {version()}\n")
 
 
 def _serve(commands: Any) -> None:

@@ -5,6 +5,7 @@ A later pipeline shows itself by one more line in `SCENES`.
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hardware.threads import cores
 from inline import console
 from inline.mrd.messages import Acquisition, Close, Image, Message
 from inline.own_node import own_node
@@ -187,17 +189,12 @@ def _truth(path: Path, image: Image, quantity: str | None) -> npt.NDArray[np.flo
 
 
 def _page(exhibits: list[Exhibit]) -> str:
-    import platform
-    from importlib import metadata
-
-    from hardware.threads import cores
-
     return render(
         exhibits,
         title="Images while the patient is still in the bore",
         lead=f"{len(exhibits)} simulated scans were streamed to a node on this machine, readout by readout, at the "
         "pace of a scanner. This is what came back, and how far it is from the truth.",
-        origin=f"boreside {metadata.version('boreside')} on {cores()} cores ({platform.machine()}), Python "
+        origin=f"boreside {console.version()} on {cores()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}.",
     )
 

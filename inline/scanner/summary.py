@@ -90,7 +90,7 @@ def summarise(conversation: Conversation) -> Summary:
 
 
 def _image(arrival: Arrival, conversation: Conversation) -> dict[str, Any]:
-    header, meta = arrival.image.header, mrd_meta.from_xml(arrival.image.attributes)
+    header, meta = arrival.image.header, _meta(arrival.image.attributes)
     own = conversation.last_of.get(
         tuple(int(header[name]) for name in ("slice", "contrast", "phase", "repetition", "set"))
     )
@@ -108,6 +108,14 @@ def _image(arrival: Arrival, conversation: Conversation) -> dict[str, Any]:
         **_latencies(arrival, conversation.last, ""),
         **_latencies(arrival, own, "own_"),
     }
+
+
+def _meta(xml: str) -> dict[str, Any]:
+    """Return an image's meta; none if it is not XML, which is no reason to lose the image."""
+    try:
+        return dict(mrd_meta.from_xml(xml))
+    except ValueError:
+        return {}
 
 
 def _latencies(arrival: Arrival, last: Departure | None, whose: str) -> dict[str, float | None]:
