@@ -6,6 +6,7 @@ Whatever is heavy is imported by the subcommand that needs it, so that help come
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -109,18 +110,20 @@ def _run_send(arguments: argparse.Namespace) -> int:
     from inline.scanner.store import Store
     from inline.scanner.summary import summarise
 
-    parameters = dict(_parameter(text) for text in arguments.param)
-    conversation = send(
-        arguments.file,
-        parse_address(arguments.address),
-        route=arguments.config,
-        parameters=parameters,
-        paced=arguments.paced,
-        rate_hz=arguments.rate,
-    )
-    if arguments.output:
-        with Recording(arguments.file) as recording, Store(arguments.output) as store:
-            store.header(recording.xml)
+    with contextlib.ExitStack() as stack:
+        # whether the images can be stored is settled before the scan, not after
+        store = stack.enter_context(Store(arguments.output)) if arguments.output else None
+        conversation = send(
+            arguments.file,
+            parse_address(arguments.address),
+            route=arguments.config,
+            parameters=dict(_parameter(text) for text in arguments.param),
+            paced=arguments.paced,
+            rate_hz=arguments.rate,
+        )
+        if store is not None:
+            with Recording(arguments.file) as recording:
+                store.header(recording.xml)
             store.images(arrival.image for arrival in conversation.images)
     return _tell(summarise(conversation), as_json=arguments.json)
 

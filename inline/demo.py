@@ -176,7 +176,7 @@ def _facts(conversation: Conversation, summary: Summary) -> dict[str, str]:
 
 def _plane(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the middle plane of (channels, z, y, x) as real numbers."""
-    return np.abs(pixels[0, pixels.shape[1] // 2]).astype(np.float32)
+    return np.asarray(np.abs(pixels[0, pixels.shape[1] // 2]), np.float32)
 
 
 def _truth(path: Path, image: Image, quantity: str | None) -> npt.NDArray[np.float32] | None:

@@ -34,7 +34,7 @@ _COMPLEX: Final = {
 
 
 class Store:
-    """A new ISMRMRD file with one group, ``dataset``.
+    """A new ISMRMRD file with one group, ``dataset``; removed again if its ``with`` block fails.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        if Path(path).exists() and _holds_raw_data(path):
+        self._path = Path(path)
+        if self._path.exists() and _holds_raw_data(path):
             raise ConfigurationError(f"{path} holds raw data and is not overwritten; choose another name")
         try:
             self._file = h5py.File(path, "w")
@@ -65,6 +66,8 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        if error is not None:  # half a file is worth less than none
+            self._path.unlink(missing_ok=True)
 
     def header(self, xml: str) -> None:
         """Write the MRD header."""

@@ -118,6 +118,12 @@ def test_raw_data_are_never_overwritten(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_file_that_could_not_be_finished_is_removed(tmp_path):
+    with pytest.raises(RuntimeError), Store(tmp_path / "out.h5"):
+        raise RuntimeError
+    assert not (tmp_path / "out.h5").exists()
+
+
 def test_waveforms_come_before_the_first_later_readout(tmp_path):
     path = recording(
         tmp_path / "scan.h5", [acquisition(line, stamp=10 * line) for line in range(3)], [waveform(25), waveform(5)]
