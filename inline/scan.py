@@ -83,6 +83,8 @@ class Readout:
         Time between samples.
     header
         The acquisition header as it came, in the wire's units.
+    noise
+        Where the noise covariance came from that the samples were whitened with; empty while they are as measured.
     """
 
     samples: npt.NDArray[np.complex64]
@@ -93,6 +95,7 @@ class Readout:
     center_sample: int
     dwell_s: float
     header: np.void
+    noise: str = ""
 
     @classmethod
     def from_acquisition(cls, acquisition: Acquisition) -> Readout:
@@ -119,9 +122,9 @@ class Readout:
         """Whether any bit of ``flag`` is set."""
         return bool(self.flags & flag)
 
-    def replaced(self, samples: npt.NDArray[np.complex64]) -> Readout:
-        """Return this readout with other samples (and as many of them): what a stage passes on."""
-        return replace(self, samples=samples)
+    def whitened(self, samples: npt.NDArray[np.complex64], noise: str) -> Readout:
+        """Return this readout with samples whose noise is independent and of unit variance."""
+        return replace(self, samples=samples, noise=noise)
 
     def geometry(self, field_of_view_m: Vector) -> Geometry:
         """Return where this readout's image lies."""

@@ -64,7 +64,8 @@ def _unpack(packed: memoryview, elements: int, bits: int) -> npt.NDArray[np.int6
     numbers = (words[first >> 3] >> (first & 7).astype(np.uint64)) & np.uint64((1 << bits) - 1)
     signed = numbers.astype(np.int64)
     sign: npt.NDArray[np.int64] = (signed >> (bits - 1)) << bits
-    return signed - sign
+    expanded: npt.NDArray[np.int64] = signed - sign
+    return expanded
 
 
 def expand_zfp(blob: memoryview, samples: int) -> npt.NDArray[np.complex64]:

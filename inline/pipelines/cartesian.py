@@ -1,0 +1,56 @@
+"""Cartesian sampling, two- and three-dimensional: one image as each slice fills.
+
+Each readout is whitened, transformed along x and placed as it arrives. As soon as the calibration lines are there the
+coils are compressed and the GRAPPA kernel is fitted; from then on every skipped line is filled when the last of its
+neighbours comes. After the last readout there remain the lines next to it, a transform along y and the magnitude.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+from inline.header import Scan
+from inline.scan import Context, Image, Item
+from inline.stages.calibration import Calibration, calibrate
+from inline.stages.filling import Event, filling
+from inline.stages.imaging import imaging
+from inline.stages.noise import whitened
+from inline.stages.reconstruct import image_of
+
+
+def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
+    """Reconstruct one magnitude image of every slice, contrast, phase, repetition and set.
+
+    Parameters
+    ----------
+    items
+        The stream; noise readouts come first where there are any.
+    scan
+        Its header.
+    context
+        Where findings go.
+
+    Yields
+    ------
+    Image
+        (1, z, y, x) float32, in units of SNR where the noise is known and k-space is fully sampled.
+
+    Raises
+    ------
+    ScanError
+        If the readouts do not fit the header or the memory.
+    """
+    readouts = imaging(whitened(items, scan, context), scan, context)
+    calibrations: dict[tuple[int, int], Calibration | None] = {}
+    numbers = count(1)
+    for event, kspace in filling(readouts, scan, context):
+        position = kspace.latest.encoding, kspace.latest.counters.slice
+        if calibrations.get(position) is None and kspace.grid.acceleration != (1, 1):
+            kspace.whiten_by_edges()
+            calibrations[position] = calibrate(kspace)
+        calibration = calibrations.get(position)
+        if event is not Event.CALIBRATION:
+            yield image_of(event, kspace, calibration, context, next(numbers))
+        elif calibration is not None:
+            kspace.unfold(calibration.compression, calibration.kernel)

@@ -1,0 +1,122 @@
+"""From counters to places: where a line lies in k-space, and which grid its image is shown on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.errors import ScanError
+from inline.header import Encoding, Limit, Space
+from inline.scan import Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The k-space of one slice or slab and the image made of it.
+
+    Attributes
+    ----------
+    x
+        Length of the readout's transform, oversampling included, such that the image has the pixel size that is wanted.
+    y, z
+        Encoded lines and partitions.
+    target_y, target_z
+        The same padded or cut so that the image has the pixel size that is wanted.
+    image
+        (z, y, x) of the image: the part of the transform inside the wanted field of view.
+    lines, partitions
+        Counter ranges of the lines that will be measured.
+    acceleration
+        Undersampling along y and z.
+    field_of_view_m
+        Extent of the image along x, y, z.
+    brightness
+        Factor that makes up for a transform along x that is longer than what was sampled.
+    """
+
+    x: int
+    y: int
+    z: int
+    target_y: int
+    target_z: int
+    image: tuple[int, int, int]
+    lines: Limit
+    partitions: Limit
+    acceleration: tuple[int, int]
+    field_of_view_m: tuple[float, float, float]
+    brightness: float
+
+    @classmethod
+    def of(cls, encoding: Encoding) -> Grid:
+        """Lay out the grid an encoding describes."""
+        encoded, recon = encoding.encoded, encoding.recon
+        x, target_y, target_z = (_transform_length(encoded, recon, axis) for axis in range(3))
+        y, z = encoded.matrix[1:]
+        return cls(
+            x=x,
+            y=y,
+            z=z,
+            target_y=target_y,
+            target_z=target_z,
+            image=(min(recon.matrix[2], target_z), min(recon.matrix[1], target_y), min(recon.matrix[0], x)),
+            lines=encoding.limits.get("kspace_encoding_step_1", Limit(0, y - 1, y // 2)),
+            partitions=encoding.limits.get("kspace_encoding_step_2", Limit(0, z - 1, z // 2)),
+            acceleration=encoding.acceleration,
+            field_of_view_m=recon.field_of_view_m,
+            brightness=math.sqrt(x / encoded.matrix[0]),
+        )
+
+    def place(self, counters: Counters) -> tuple[int, int] | None:
+        """Return (z, y) of a readout in k-space, None if it lies outside the encoded matrix."""
+        y = counters.line - self.lines.center + self.y // 2
+        z = counters.partition - self.partitions.center + self.z // 2
+        return (z, y) if 0 <= y < self.y and 0 <= z < self.z else None
+
+    def pattern(self, first: Counters) -> npt.NDArray[np.bool_]:
+        """Return (z, y) true where the regular pattern that ``first`` belongs to will have lines."""
+        mask = np.zeros((self.z, self.y), dtype=bool)
+        partitions = _places(self.partitions, self.z, first.partition, self.acceleration[1])
+        lines = _places(self.lines, self.y, first.line, self.acceleration[0])
+        mask[partitions, lines] = True
+        return mask
+
+    def reach(self) -> npt.NDArray[np.bool_]:
+        """Return (z, y) true for all lines inside the counters' ranges, measured or skipped."""
+        mask = np.zeros((self.z, self.y), dtype=bool)
+        mask[_places(self.partitions, self.z, 0, 1), _places(self.lines, self.y, 0, 1)] = True
+        return mask
+
+    def check_memory(self, coils: int, slices: int, limit: int) -> None:
+        """Refuse a scan whose k-space cannot be held, before anything is allocated.
+
+        Raises
+        ------
+        ScanError
+            Naming the sizes and the limit.
+        """
+        wanted = 8 * coils * self.z * self.y * max(self.x, self.image[2]) * slices
+        if wanted > limit:
+            raise ScanError(
+                f"{slices} k-spaces of {self.x} x {self.y} x {self.z} points and {coils} coils take "
+                f"{wanted / 2**30:.1f} GiB, more than the limit of {limit / 2**30:.1f} GiB: "
+                "correct the header's matrix size or raise memory_limit_bytes"
+            )
+
+
+def _places(limit: Limit, size: int, member: int, every: int) -> slice:
+    """Return the places of every ``every``-th counter value within its range, ``member`` among them."""
+    to_place = size // 2 - limit.center
+    lowest = max(limit.minimum, -to_place)
+    start = lowest + (member - lowest) % every
+    return slice(start + to_place, max(0, min(limit.maximum + to_place + 1, size)), every)
+
+
+def _transform_length(encoded: Space, recon: Space, axis: int) -> int:
+    """Points a transform needs for the wanted pixel size: the wanted matrix times the ratio of the fields of view."""
+    measured, wanted = encoded.field_of_view_m[axis], recon.field_of_view_m[axis]
+    if measured <= 0 or wanted <= 0:
+        return max(encoded.matrix[axis], recon.matrix[axis])
+    return max(1, round(recon.matrix[axis] * measured / wanted))

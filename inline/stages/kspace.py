@@ -1,0 +1,177 @@
+"""The k-space of one slice as it fills: x is already an image axis, y (and z) wait for their lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.mrd.messages import Flag
+from inline.scan import Counters, Readout
+from inline.stages.grid import Grid
+from inline.stages.unfolding import Unfolding
+from recon_models.cartesian.combine import centred
+from recon_models.cartesian.grappa import Kernel
+from recon_models.cartesian.noise import covariance_from_edges, whitening
+from recon_models.cartesian.readout import to_image_line
+from recon_models.cartesian.sampling import describe
+
+_LAST = Flag.LAST_IN_SLICE | Flag.LAST_IN_REPETITION | Flag.LAST_IN_MEASUREMENT
+
+
+class SliceKspace:
+    """Lines of one slice or slab, summed over averages.
+
+    While the noise is unknown the whole oversampled readout is kept, because its object-free ends will tell.
+
+    Attributes
+    ----------
+    samples
+        (coils, z, y, x) complex64, an image along x; zero where nothing was measured.
+    counts
+        (z, y) how many lines were summed at each place.
+    latest
+        The readout that came last; its header describes the image.
+    announced
+        Whether a flag said that this slice is over.
+    noise
+        Where the noise covariance came from that `samples` are whitened with; empty while they are as measured.
+    mixing
+        (new, coils) complex64 once coils are whitened here or replaced by virtual ones, None before.
+    unfolding
+        What fills the lines that are skipped, once the kernel is known.
+    """
+
+    def __init__(self, grid: Grid, first: Readout, averages: int = 1) -> None:
+        self.grid = grid
+        self.averages = averages
+        self.noise = first.noise
+        self.width = grid.image[2] if first.noise else grid.x
+        self.samples = np.zeros((first.samples.shape[0], grid.z, grid.y, self.width), np.complex64)
+        self.counts = np.zeros((grid.z, grid.y), np.int32)
+        self.latest = first
+        self.announced = False
+        self.mixing: npt.NDArray[np.complex64] | None = None
+        self.unfolding: Unfolding | None = None
+        self._pattern: npt.NDArray[np.bool_] | None = None
+        self._outstanding = 0
+
+    def place(self, readout: Readout, place: tuple[int, int]) -> None:
+        """Transform one readout along x and add it at its place (z, y)."""
+        line = to_image_line(readout.samples, readout.center_sample, self.grid.x, self.width)
+        if self.grid.brightness != 1:
+            line = line * np.float32(self.grid.brightness)
+        if self.mixing is not None:
+            line = self.mixing @ line
+        z, y = place
+        if self.counts[z, y]:
+            self.samples[:, z, y] += line
+        else:
+            self.samples[:, z, y] = line
+        self.counts[z, y] += 1
+        self.latest = readout
+        self.announced |= readout.has(_LAST)
+        if not readout.has(Flag.PARALLEL_CALIBRATION):
+            self._count_down(readout.counters, place)
+        if self.unfolding is not None and self.averages == 1:
+            self.unfolding.after(self.samples, self.sampled, place)
+
+    def _count_down(self, counters: Counters, place: tuple[int, int]) -> None:
+        if self._pattern is None:
+            self._pattern = self.grid.pattern(counters)
+            missing = self.averages - np.minimum(self.counts, self.averages)
+            self._outstanding = int(missing[self._pattern].sum())
+        elif self._pattern[place] and self.counts[place] <= self.averages:
+            self._outstanding -= 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether every line of the regular pattern has come, as often as there are averages."""
+        return self._pattern is not None and self._outstanding == 0
+
+    @property
+    def sampled(self) -> npt.NDArray[np.bool_]:
+        """(z, y) true where there is a line."""
+        return self.counts > 0
+
+    @property
+    def centre(self) -> tuple[int, int]:
+        """Place (z, y) of the centre of k-space."""
+        return self.grid.z // 2, self.grid.y // 2
+
+    def central_run(self) -> slice:
+        """Return the unbroken run of lines around the centre of the central partition; empty if that is missing."""
+        z, y = self.centre
+        here = np.flatnonzero(self.counts[z] == 0)
+        before, after = here[here <= y], here[here >= y]
+        start = int(before[-1]) + 1 if before.size else 0
+        return slice(start, max(start, int(after[0]) if after.size else self.grid.y))
+
+    def measured_and_expected(self) -> tuple[int, int]:
+        """Count the lines that came and those the regular pattern asks for, of the pattern that fits what came best."""
+        came, expected, _ = max(self._patterns())
+        return came, expected
+
+    def _lattice(self) -> tuple[int, int]:
+        """Return the place (z, y) of a line of the regular pattern that fits what came best."""
+        return max(self._patterns())[2]
+
+    def _patterns(self) -> Iterator[tuple[int, int, tuple[int, int]]]:
+        """Yield of every possible regular pattern how many lines came, how many are expected, and where it begins."""
+        every_y, every_z = self.grid.acceleration
+        for line, partition in product(range(every_y), range(every_z)):
+            first = Counters(self.grid.lines.minimum + line, self.grid.partitions.minimum + partition)
+            pattern = self.grid.pattern(first)
+            if pattern.any():
+                came = int(np.minimum(self.counts[pattern], self.averages).sum())
+                z, y = np.argwhere(pattern)[0]
+                yield came, int(pattern.sum()) * self.averages, (int(z), int(y))
+
+    def calibration_block(self) -> tuple[slice, slice]:
+        """Return the fully sampled block around the centre, (z, y); the separate reference scan is one as a whole."""
+        block = describe(self.sampled, self.centre).calibration
+        return (slice(0, 0), slice(0, 0)) if block is None else (slice(*block[:2]), slice(*block[2:]))
+
+    def unfold(self, compression: npt.NDArray[np.complex64], kernel: Kernel) -> None:
+        """Compress the coils and fill skipped lines: now those whose neighbours are there, the others as they come."""
+        if self.unfolding is not None:
+            return
+        self.mix(compression)
+        self.unfolding = Unfolding(kernel, self._lattice(), self.grid.reach() & ~self.sampled)
+        if self.averages == 1:
+            self.fill()
+
+    def fill(self) -> None:
+        """Fill every skipped line that can be filled."""
+        if self.unfolding is not None:
+            self.unfolding.rest(self.samples, self.sampled)
+
+    def whiten_by_edges(self) -> None:
+        """Whiten with the noise beside the field of view, where it is still unknown, and let go of what lies there."""
+        if self.noise or self.width == self.grid.image[2]:
+            return
+        lines = self.samples[:, self.sampled]
+        noise = covariance_from_edges(lines, self.grid.image[2], self.latest.dwell_s)
+        self.samples = centred(self.samples, self.grid.image[2], 3)
+        self.width = self.grid.image[2]
+        if noise is not None:
+            self.mix(whitening(noise, self.latest.dwell_s))
+            self.noise = noise.source
+
+    def finish_averages(self) -> float:
+        """Divide sums by how often each line was measured; return by how much that lowered the noise."""
+        times = int(self.counts.max())
+        if times == 1:
+            return 1.0
+        self.samples /= np.maximum(self.counts, 1)[None, :, :, None].astype(np.float32)
+        lowered = float(np.sqrt(self.counts[self.counts > 0].mean()))
+        np.minimum(self.counts, 1, out=self.counts)
+        return lowered
+
+    def mix(self, matrix: npt.NDArray[np.complex64]) -> None:
+        """Multiply the coils by ``matrix``, (new, coils), in the lines that have come and in those to come."""
+        coils, *shape = self.samples.shape
+        self.samples = (matrix @ self.samples.reshape(coils, -1)).reshape(-1, *shape)
+        self.mixing = matrix if self.mixing is None else matrix @ self.mixing

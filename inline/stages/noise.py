@@ -1,0 +1,88 @@
+"""Whitening as a stage: noise readouts go in, whitened readouts come out, everything else passes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.header import Scan
+from inline.mrd.messages import Flag
+from inline.scan import Context, Item, Readout
+from qc.finding import Finding, Severity
+from recon_models.cartesian.noise import NoiseCovariance, covariance, whitening
+
+
+def whitened(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Item]:
+    """Whiten readouts with the noise scan of this stream or the one its header depends on.
+
+    Noise readouts are kept in the noise store under this scan's measurement id, so that a later scan finds them. Where
+    neither exists the samples pass as measured, with an empty `Readout.noise`.
+
+    Raises
+    ------
+    ScanError
+        Whatever the numerical stages raise about the noise measurement.
+    """
+    noise: NoiseCovariance | None = None
+    matrices: dict[tuple[float, int], npt.NDArray[np.complex64] | None] = {}
+    looked_up = False
+    for item in items:
+        if not isinstance(item, Readout):
+            yield item
+        elif item.has(Flag.NOISE):
+            measured = covariance(item.samples, item.dwell_s)
+            noise = measured if noise is None or noise.matrix.shape != measured.matrix.shape else noise.merged(measured)
+            matrices.clear()
+            looked_up = False
+        else:
+            if not looked_up:
+                noise = _kept(noise, scan, context)
+                looked_up = True
+            key = (item.dwell_s, item.samples.shape[0])
+            if key not in matrices:
+                matrices[key] = _matrix(noise, item, scan, context)
+            matrix = matrices[key]
+            yield item if matrix is None or noise is None else item.whitened(matrix @ item.samples, noise.source)
+
+
+def _kept(noise: NoiseCovariance | None, scan: Scan, context: Context) -> NoiseCovariance | None:
+    """Store what was measured; return it, or what the store has for the scan this one depends on."""
+    if context.noise is None:
+        return noise
+    if noise is not None:
+        if scan.measurement_id and noise.source == "noise scan":
+            context.noise.save(scan.measurement_id, noise)
+        return noise
+    wanted = scan.dependencies.get("noise", "")
+    found = context.noise.load(wanted) if wanted else None
+    if wanted and found is None:
+        context.report(
+            Finding(
+                Severity.AMBER,
+                "noise scan unknown",
+                f"The noise scan {wanted} this scan depends on is not known here: coils are weighted as measured",
+                "Send the noise scan first if images in SNR units are needed",
+            )
+        )
+    return found
+
+
+def _matrix(
+    noise: NoiseCovariance | None, readout: Readout, scan: Scan, context: Context
+) -> npt.NDArray[np.complex64] | None:
+    if noise is None:
+        return None
+    coils = readout.samples.shape[0]
+    if noise.matrix.shape[0] != coils:
+        context.report(
+            Finding(
+                Severity.AMBER,
+                "noise scan does not fit",
+                f"The noise scan has {noise.matrix.shape[0]} channels, the image data {coils}: it is not used",
+                "Repeat the noise scan with the coils of this scan",
+            )
+        )
+        return None
+    return whitening(noise, readout.dwell_s, scan.relative_noise_bandwidth)
