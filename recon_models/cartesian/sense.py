@@ -123,18 +123,36 @@ def cg_sense_hybrid(
 
 def _solve(encoding: Encoding, kspace: Array, iterations: int, regularisation: float, start: Array | None) -> Array:
     xp = namespace(kspace, encoding.weights, encoding.sensitivities)
-    joint = xp.sqrt(xp.sum(encoding.sensitivities.real**2 + encoding.sensitivities.imag**2, axis=0))
-    visible = joint > _INVISIBLE * xp.max(joint)
-    level = visible / xp.where(visible, joint, 1)
+    sensitivities, joint = levelled(encoding.sensitivities)
     weights = xp.astype(encoding.weights, kspace.real.dtype)
-    levelled = Encoding(encoding.sensitivities * level, weights, encoding.axes)
+    level = Encoding(sensitivities, weights, encoding.axes)
 
     def normal(image: Array) -> Array:
-        return levelled.normal(image) + regularisation * image
+        return level.normal(image) + regularisation * image
 
-    first = None if start is None else start * joint * visible
-    solution = conjugate_gradients(normal, levelled.adjoint(weights * kspace), iterations, first)
-    return level * solution  # type: ignore[no-any-return]
+    first = None if start is None else start * joint
+    solution = conjugate_gradients(normal, level.adjoint(weights * kspace), iterations, first)
+    return solution / xp.where(joint > 0, joint, 1)  # type: ignore[no-any-return]
+
+
+def levelled(sensitivities: Array) -> tuple[Array, Array]:
+    """Split maps into maps of joint sensitivity one and that joint sensitivity, both zero where the coils see nothing.
+
+    Parameters
+    ----------
+    sensitivities
+        (coils, [z], y, x) complex64.
+
+    Returns
+    -------
+    tuple
+        (coils, [z], y, x) complex64 and ([z], y, x) float32: their product is the argument.
+    """
+    xp = namespace(sensitivities)
+    joint = xp.sqrt(xp.sum(sensitivities.real**2 + sensitivities.imag**2, axis=0))
+    joint *= joint > _INVISIBLE * xp.max(joint)
+    visible = joint > 0
+    return sensitivities * (visible / xp.where(visible, joint, 1)), joint
 
 
 def conjugate_gradients(
