@@ -207,6 +207,9 @@ class NoiseStore(Protocol):
     def save(self, measurement_id: str, noise: NoiseCovariance) -> None:
         """Keep a measurement, replacing an older one of the same id."""
 
+    def known(self) -> list[str]:
+        """Return the ids of all measurements that are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
