@@ -17,7 +17,6 @@ from inline.scan import Context, Counters, Readout
 from inline.stages.grid import Grid
 from inline.stages.kspace import SliceKspace
 from qc.finding import Finding, Severity
-from recon_models.cartesian.sampling import Kind, describe
 
 Key: TypeAlias = tuple[int, Counters]
 
@@ -98,7 +97,7 @@ class _Slices:
         kspace.place(readout, place)
         if _closes_calibration(kspace, before, readout, place):
             yield Event.CALIBRATION, kspace
-        if kspace.complete or (kspace.announced and _irregular(kspace)):
+        if kspace.complete or (kspace.announced and kspace.irregular):
             self.finished.add(key)
             yield Event.COMPLETE, self.unfinished.pop(key)
 
@@ -147,10 +146,6 @@ def _closes_calibration(kspace: SliceKspace, before: Readout, now: Readout, plac
     if kspace.grid.z > 1 or run.stop - run.start < FEWEST_CALIBRATION_LINES or now.has(calibrating):
         return False
     return before.has(calibrating) or not run.start - 1 <= place[1] <= run.stop
-
-
-def _irregular(kspace: SliceKspace) -> bool:
-    return describe(kspace.sampled, kspace.centre).kind is Kind.RANDOM
 
 
 def _outside(readout: Readout) -> Finding:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from inline.stages.filling import Event
 from inline.stages.kspace import SliceKspace
 from qc.finding import Finding, Severity
-from recon_models.cartesian.sampling import Kind, Sampling
 
 
-def completeness(event: Event, kspace: SliceKspace, sampling: Sampling) -> tuple[Finding, ...]:
+def completeness(event: Event, kspace: SliceKspace) -> tuple[Finding, ...]:
     """Return what is wrong with the lines of a slice, nothing if they are all there."""
     if event is Event.COMPLETE:
         return ()
     number = kspace.latest.counters.slice
-    if sampling.kind is Kind.RANDOM:
+    if kspace.irregular:
         return (
             Finding(
                 Severity.AMBER,

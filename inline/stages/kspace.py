@@ -16,8 +16,9 @@ from recon_models.cartesian.combine import centred
 from recon_models.cartesian.grappa import Kernel
 from recon_models.cartesian.noise import covariance_from_edges, whitening
 from recon_models.cartesian.readout import to_image_line
-from recon_models.cartesian.sampling import describe
+from recon_models.cartesian.sampling import Kind, describe
 
+_MOST_OF_A_RANDOM_PATTERN = 0.75
 _LAST = Flag.LAST_IN_SLICE | Flag.LAST_IN_REPETITION | Flag.LAST_IN_MEASUREMENT
 
 
@@ -128,6 +129,14 @@ class SliceKspace:
                 came = int(np.minimum(self.counts[pattern], self.averages).sum())
                 z, y = np.argwhere(pattern)[0]
                 yield came, int(pattern.sum()) * self.averages, (int(z), int(y))
+
+    @property
+    def irregular(self) -> bool:
+        """Whether lines were left out at random, so that the pattern does not tell when they are all there."""
+        came, expected = self.measured_and_expected()
+        if self.grid.acceleration != (1, 1) or came > _MOST_OF_A_RANDOM_PATTERN * expected:
+            return False
+        return describe(self.sampled, self.centre).kind is Kind.RANDOM
 
     def calibration_block(self) -> tuple[slice, slice]:
         """Return the fully sampled block around the centre, (z, y); the separate reference scan is one as a whole."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from hardware.fourier import to_image
+from hardware.fourier import to_image, to_kspace
 from inline.scan import Context, Image
 from inline.stages.calibration import Calibration
 from inline.stages.filling import Event
@@ -15,15 +15,37 @@ from inline.stages.grid import Grid
 from inline.stages.judge import completeness, uncalibrated
 from inline.stages.kspace import SliceKspace
 from qc.finding import Finding
+from recon_models.cartesian import partial_fourier
 from recon_models.cartesian.combine import centred, root_sum_of_squares
-from recon_models.cartesian.sampling import describe
 
 Pixels = npt.NDArray[np.float32]
+
+_NEGLIGIBLE_ASYMMETRY = 32
+"""A side of k-space that is shorter by less than this part of the matrix is not worth an estimate."""
 
 
 def magnitude(kspace: SliceKspace) -> Pixels:
     """Transform along y and z, combine coils by the root of their sum of squares, show what is wanted; (z, y, x)."""
     return root_sum_of_squares(shown(on_grid(kspace.samples, kspace.grid), kspace.grid))
+
+
+def complete_symmetry(kspace: SliceKspace) -> bool:
+    """Estimate, in place, the side of k-space that the protocol leaves out; whether there was one."""
+    reached = kspace.grid.reach()
+    extents = {-3: np.logical_or.reduce(reached, axis=1), -2: np.logical_or.reduce(reached, axis=0)}
+    axes = [axis for axis, extent in extents.items() if _one_sided(extent)]
+    if axes:
+        image = partial_fourier.fill(kspace.samples, [extents[axis] for axis in axes], axes)
+        kspace.samples = to_kspace(image, axes)
+    return bool(axes)
+
+
+def _one_sided(reached: npt.NDArray[np.bool_]) -> bool:
+    """Whether one side of the centre reaches further than the other by more than the sample an even grid has."""
+    places = np.flatnonzero(reached)
+    centre = reached.size // 2
+    before, after = centre - int(places[0]), int(places[-1]) - centre
+    return abs(before - after) > max(1, reached.size // _NEGLIGIBLE_ASYMMETRY)
 
 
 def on_grid(samples: npt.NDArray[np.complex64], grid: Grid) -> npt.NDArray[np.complex64]:
@@ -59,7 +81,7 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     index
         Number of the image in its series.
     """
-    findings = completeness(event, kspace, describe(kspace.sampled, kspace.centre))
+    findings = completeness(event, kspace)
     if kspace.grid.acceleration != (1, 1) and calibration is None:
         findings = (*findings, uncalibrated(kspace))
     for finding in findings:
@@ -69,9 +91,11 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     if calibration is not None:
         kspace.unfold(calibration.compression, calibration.kernel)
         kspace.fill()
-    pixels = magnitude(kspace)
-    in_snr = bool(kspace.noise) and calibration is None and not findings
     how = "fully sampled" if calibration is None else calibration.how
+    if event is Event.COMPLETE and complete_symmetry(kspace):
+        how += ", partial Fourier"
+    pixels = magnitude(kspace)
+    in_snr = bool(kspace.noise) and how == "fully sampled" and not findings
     return finished(pixels * np.float32(lowered), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
 
 
