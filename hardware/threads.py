@@ -12,6 +12,7 @@ from typing import Final
 
 POLICY: Final = {
     "OPENBLAS_THREAD_TIMEOUT": "4",  # 2^4 spins, then sleep: cures slow inference after a matrix product
+    "OPENBLAS_NUM_THREADS": "1",  # products here are small; a second thread that must wait for a busy core costs 16 ms
     "OMP_WAIT_POLICY": "PASSIVE",
     "KMP_BLOCKTIME": "0",
 }
