@@ -48,6 +48,32 @@ def to_kspace(image: Array, axes: Sequence[int] = (-1,)) -> Array:
     return _centred(image, tuple(axes), inverse=False)
 
 
+def filtered(image: Array, transfer: Array, axes: Sequence[int] = (-1,)) -> Array:
+    """Multiply the spectrum of an image: ``to_image(transfer * to_kspace(image, axes), axes)`` without the shifts.
+
+    The filter is a circular convolution of the image, which moves with the image, so that the shifts of the image
+    cancel for every length and only ``transfer`` has to be brought to the order of the plain transform.
+
+    Parameters
+    ----------
+    image
+        Complex, any shape.
+    transfer
+        Real or complex, centred, as many axes as ``image`` counted from the last (``axes`` negative) or all of them.
+    axes
+        Axes along which ``transfer`` is a function of spatial frequency.
+
+    Returns
+    -------
+    Array
+        A new array of the shape of ``image``.
+    """
+    axes = tuple(axes)
+    spectrum = _transform(image, axes, inverse=False, overwrite=False)
+    spectrum *= namespace(image).fft.ifftshift(transfer, axes=axes)
+    return _transform(spectrum, axes, inverse=True)
+
+
 def _centred(array: Array, axes: tuple[int, ...], *, inverse: bool) -> Array:
     if any(array.shape[axis] % 2 for axis in axes):
         return _shifted(array, axes, inverse=inverse)
@@ -66,11 +92,12 @@ def _shifted(array: Array, axes: tuple[int, ...], *, inverse: bool) -> Array:
     return xp.fft.fftshift(_transform(moved, axes, inverse=inverse), axes=axes)  # type: ignore[no-any-return]
 
 
-def _transform(array: Array, axes: tuple[int, ...], *, inverse: bool) -> Array:
+def _transform(array: Array, axes: tuple[int, ...], *, inverse: bool, overwrite: bool = True) -> Array:
     if isinstance(array, np.ndarray):
         workers = cores() if array.size >= _WORTH_A_THREAD else 1
         transform = scipy.fft.ifftn if inverse else scipy.fft.fftn
-        return transform(array, axes=axes, norm="ortho", overwrite_x=True, workers=workers)  # type: ignore[no-any-return]
+        options = {"norm": "ortho", "overwrite_x": overwrite, "workers": workers}
+        return transform(array, axes=axes, **options)  # type: ignore[no-any-return]
     xp = namespace(array)
     return (xp.fft.ifftn if inverse else xp.fft.fftn)(array, axes=axes, norm="ortho")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hardware.fourier import to_image, to_kspace
+from hardware.fourier import filtered, to_image, to_kspace
 
 
 def noise(shape, kind=np.complex128):
@@ -36,3 +36,12 @@ def test_keeps_precision_and_argument():
     before = kspace.copy()
     assert to_image(kspace).dtype == np.complex64
     np.testing.assert_array_equal(kspace, before)
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3, 8, 6), (-2,)), ((2, 7, 5), (-2, -1)), ((4, 9, 6), (1, 2))])
+def test_filter_is_a_product_in_k_space(shape, axes):
+    image, transfer = noise(shape), noise((1, *shape[1:]))
+    before = image.copy()
+    wanted = to_image(transfer * to_kspace(image, axes), axes)
+    np.testing.assert_allclose(filtered(image, transfer, axes), wanted, atol=1e-12)
+    np.testing.assert_array_equal(image, before)
