@@ -1,145 +1,49 @@
 """GRAPPA: lines that were skipped, from their neighbours in all coils.
 
 A missing sample of one coil is a weighted sum of measured samples of all coils around it; the weights are fitted where
-everything was measured (Griswold et al., MRM 47:1202, 2002). Along x nothing is missing, so the kernel's convolution
-along x becomes a multiplication once x is an image axis. Lines can then be filled one by one as their neighbours
-arrive, which is what makes this form the fastest while a scan is running: after the last readout only the last line's
-neighbours are left. Calibration lines that were measured are kept, exactly.
+everything was measured (Griswold et al., MRM 47:1202, 2002). The normal equations of that fit depend only on the
+distance of two kernel points along x, and correlating along kx is a product along x. So they are sums over x of small
+matrices, an order of magnitude cheaper than gathering every position of the kernel.
 
-For the noise of the result the whole kernel is taken to image space (Breuer et al., MRM 62:739, 2009).
+`Kernel` fills lines, `Unfolding` turns the lattice into an image; both are offered here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
+import scipy.linalg
 
-Complex = npt.NDArray[np.complex64]
-Place = tuple[int, int]
+from hardware.fourier import to_image
+from recon_models.cartesian.kernel import Complex, Kernel, Place, lattice_offset, ramps
+from recon_models.cartesian.unfolding import Unfolding, aliased_image, g_factor, noise_gain
 
-_POINTS = 5
-_LINES = 4
-_PARTITIONS = 2
-_REGULARISATION = 1e-3
+__all__ = [
+    "Kernel",
+    "Unfolding",
+    "aliased_image",
+    "calibrate",
+    "calibrate_hybrid",
+    "g_factor",
+    "lattice_offset",
+    "noise_gain",
+]
 
+KERNEL = (4, 4, 5)
+"""Measured neighbours along z and y (each only where lines are skipped) and points along x."""
 
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """Weights of one coil array and acceleration.
+REGULARISATION = 3e-4
+"""Of the mean power of the neighbours."""
 
-    Attributes
-    ----------
-    acceleration
-        (ry, rz).
-    weights
-        (targets, coils, sources, points, coils) complex64: of which coil, from which lines, x offsets and coils.
-    targets
-        Offsets (z, y) of the missing lines from the measured line before them.
-    sources
-        Offsets (z, y) of the measured lines that are used, from the same line.
-    size
-        Points along x.
-    """
-
-    acceleration: tuple[int, int]
-    weights: Complex
-    targets: tuple[Place, ...]
-    sources: tuple[Place, ...]
-    size: int
-
-    @cached_property
-    def hybrid(self) -> Complex:
-        """(x, targets, coils, sources * coils): the weights where x is an image axis."""
-        targets, coils, sources, points, _ = self.weights.shape
-        offsets = np.arange(points) - points // 2
-        places = np.arange(self.size) - self.size // 2
-        phase = np.exp(-2j * np.pi * np.outer(places, offsets) / self.size).astype(np.complex64)
-        weights = np.einsum("xp,tcspd->xtcsd", phase, self.weights, optimize=True)
-        return np.ascontiguousarray(weights.reshape(self.size, targets, coils, sources * coils))
-
-    def target_of(self, place: Place, lattice: Place) -> int | None:
-        """Return which target a line is, given one measured line of the lattice; None for a line on the lattice."""
-        ry, rz = self.acceleration
-        offset = ((place[0] - lattice[0]) % rz, (place[1] - lattice[1]) % ry)
-        return self.targets.index(offset) if offset != (0, 0) else None
-
-    def sources_of(self, place: Place, lattice: Place) -> list[Place]:
-        """Return the places (z, y) of the lines a missing line is made from; some may lie outside the matrix."""
-        ry, rz = self.acceleration
-        base = (place[0] - (place[0] - lattice[0]) % rz, place[1] - (place[1] - lattice[1]) % ry)
-        return [(base[0] + z, base[1] + y) for z, y in self.sources]
-
-    def made_from(self, place: Place, lattice: Place) -> list[Place]:
-        """Return the missing lines (z, y) that the measured line at ``place`` is a source of."""
-        ry, rz = self.acceleration
-        if (place[0] - lattice[0]) % rz or (place[1] - lattice[1]) % ry:
-            return []
-        return [(place[0] - sz + tz, place[1] - sy + ty) for (sz, sy), (tz, ty) in product(self.sources, self.targets)]
-
-    def fill(self, samples: Complex, places: Iterable[Place], lattice: Place) -> None:
-        """Estimate missing lines, in place.
-
-        Parameters
-        ----------
-        samples
-            (coils, z, y, x) complex64, an image along x.
-        places
-            (z, y) of the lines to estimate, none of them on the lattice.
-        lattice
-            (z, y) of any line that was measured.
-        """
-        groups: dict[int, list[Place]] = {}
-        for place in places:
-            target = self.target_of(place, lattice)
-            if target is not None:
-                groups.setdefault(target, []).append(place)
-        for target, group in groups.items():
-            known = self._gather(samples, group, lattice)
-            estimates = np.matmul(self.hybrid[:, target], known)
-            z, y = np.transpose(group)
-            samples[:, z, y] = estimates.transpose(1, 2, 0)
-
-    def _gather(self, samples: Complex, places: list[Place], lattice: Place) -> Complex:
-        """Collect the sources of missing lines, (x, sources * coils, lines); zero beyond the matrix."""
-        coils, partitions, lines, size = samples.shape
-        known = np.zeros((len(self.sources), coils, len(places), size), np.complex64)
-        for number, place in enumerate(places):
-            for source, (z, y) in enumerate(self.sources_of(place, lattice)):
-                if 0 <= z < partitions and 0 <= y < lines:
-                    known[source, :, number] = samples[:, z, y]
-        return np.ascontiguousarray(known.reshape(-1, len(places), size).transpose(2, 0, 1))
-
-    def unmixing(self, sensitivities: Complex) -> Complex:
-        """Return (coils, z, y, x) weights that turn images of the zero-filled lattice into one combined image.
-
-        Parameters
-        ----------
-        sensitivities
-            (coils, z, y, x) complex64; their conjugates weight the filled coils.
-        """
-        partitions, lines = sensitivities.shape[1:3]
-        result: Complex = np.conj(sensitivities)
-        weights = self.hybrid.reshape(self.size, len(self.targets), len(sensitivities), len(self.sources), -1)
-        for (target, (mz, my)), (source, (sz, sy)) in product(enumerate(self.targets), enumerate(self.sources)):
-            phase = np.multiply.outer(_ramp(partitions, sz - mz), _ramp(lines, sy - my))
-            mixed = np.einsum("tzyx,xts->szyx", np.conj(sensitivities), weights[:, target, :, source], optimize=True)
-            result += mixed * phase[None, :, :, None]
-        return result
-
-
-def _ramp(length: int, offset: int) -> Complex:
-    places = np.arange(length) - length // 2
-    ramp: Complex = np.exp(-2j * np.pi * offset * places / length).astype(np.complex64)
-    return ramp
+_COLUMNS_AT_ONCE = 32  # of the normal equations, so that their matrices stay in cache
 
 
 def calibrate(
-    calibration: Complex, acceleration: tuple[int, int], regularisation: float = _REGULARISATION
+    calibration: Complex,
+    acceleration: tuple[int, int],
+    kernel: tuple[int, int, int] = KERNEL,
+    regularisation: float = REGULARISATION,
 ) -> Kernel | None:
     """Fit a kernel to fully sampled k-space.
 
@@ -149,45 +53,82 @@ def calibrate(
         (coils, z, y, x) complex64 k-space around the centre, x as long as the image's.
     acceleration
         (ry, rz).
+    kernel
+        Measured neighbours along z and y, fewer where there is no room for them, and points along x.
     regularisation
-        Tikhonov's, relative to the mean power of the sources.
+        Tikhonov's, relative to the mean power of the neighbours; below 1e-5 single precision gives out.
 
     Returns
     -------
     Kernel or None
-        None if there are too few calibration lines to fit one.
+        None if there are too few calibration lines to hold one kernel, or nothing but zeros in them.
     """
-    ry, rz = acceleration
-    partitions = _PARTITIONS if rz > 1 else 1
-    sources = tuple(product(_offsets(partitions, rz), _offsets(_LINES, ry)))
-    targets = tuple((z, y) for z in range(rz) for y in range(ry) if (z, y) != (0, 0))
-    reach = [*sources, *targets]
-    low = tuple(min(place[axis] for place in reach) for axis in (0, 1))
-    span = [max(place[axis] for place in reach) - low[axis] for axis in (0, 1)]
-    coils, nz, ny, nx = calibration.shape
-    rows_z, rows_y, rows_x = nz - span[0], ny - span[1], nx - _POINTS + 1
-    if min(rows_z, rows_y, rows_x) < 1:
+    return calibrate_hybrid(to_image(calibration, (-1,)), acceleration, kernel, regularisation)
+
+
+def calibrate_hybrid(
+    lines: Complex,
+    acceleration: tuple[int, int],
+    kernel: tuple[int, int, int] = KERNEL,
+    regularisation: float = REGULARISATION,
+) -> Kernel | None:
+    """Fit a kernel to calibration lines that are images along x; see `calibrate`."""
+    sources, targets = _places(lines.shape[1:3], acceleration, kernel[:2])
+    windows = _windows(lines, (*sources, *targets))
+    if windows is None or not targets:
         return None
-
-    def window(place: Place, point: int) -> Complex:
-        z, y = place[0] - low[0], place[1] - low[1]
-        return calibration[:, z : z + rows_z, y : y + rows_y, point : point + rows_x].reshape(coils, -1)
-
-    known = np.concatenate([window(source, point) for source in sources for point in range(_POINTS)])
-    wanted = np.concatenate([window(target, _POINTS // 2) for target in targets])
-    gram = known @ known.conj().T
-    gram[np.diag_indices_from(gram)] += regularisation * np.trace(gram).real / len(gram)
-    weights = np.linalg.solve(gram.T, (wanted @ known.conj().T).T).T
-    shape = (len(targets), coils, len(sources), _POINTS, coils)
-    return Kernel(acceleration, weights.reshape(shape).astype(np.complex64), targets, sources, nx)
-
-
-def _offsets(count: int, every: int) -> list[int]:
-    """Return offsets of ``count`` lattice lines, as many before the missing ones as behind them."""
-    return [every * (step - (count - 1) // 2) for step in range(count)]
+    coils, points, known = len(lines), kernel[2], len(sources) * len(lines)
+    lags = _correlations(windows, points)[:, :, :known]
+    place = np.subtract.outer(np.arange(points), np.arange(points))
+    gram = lags[place + points - 1, :known].transpose(0, 2, 1, 3).reshape(points * known, -1)
+    power = np.trace(gram).real / len(gram)
+    if not power > 0:
+        return None
+    gram[np.diag_indices_from(gram)] += regularisation * power
+    wanted = lags[points // 2 - np.arange(points) + points - 1, known:].transpose(1, 0, 2).reshape(-1, len(gram))
+    factor = scipy.linalg.cho_factor(gram, overwrite_a=True, check_finite=False)
+    weights = scipy.linalg.cho_solve(factor, wanted.conj().T, check_finite=False)
+    weights = weights.conj().T.reshape(len(targets), coils, points, len(sources), coils).transpose(0, 1, 3, 2, 4)
+    return Kernel(acceleration, np.ascontiguousarray(weights), targets, sources, lines.shape[-1])
 
 
-def noise_gain(unmixing: Complex) -> npt.NDArray[np.float32]:
-    """Return the standard deviation of the noise in a combined image, (z, y, x), for white noise of one per coil."""
-    gain: npt.NDArray[np.float32] = np.sqrt(np.sum(np.abs(unmixing) ** 2, axis=0)).astype(np.float32)
-    return gain
+def _places(
+    calibration: tuple[int, ...], acceleration: tuple[int, int], kernel: tuple[int, ...]
+) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
+    """Return the offsets (z, y) of sources and targets; the kernel is narrowed to what the calibration can hold."""
+    offsets: list[list[int]] = []
+    for lines, every, wanted in zip(calibration, acceleration[::-1], kernel, strict=True):
+        fitting = [count for count in range(wanted, 2, -1) if (count - 1) * every < lines]
+        count = 1 if every == 1 else max(fitting, default=2)
+        offsets.append([every * (step - (count - 1) // 2) for step in range(count)])
+    ry, rz = acceleration
+    targets = tuple((z, y) for z in range(rz) for y in range(ry) if (z, y) != (0, 0))
+    return tuple(product(offsets[0], offsets[1])), targets
+
+
+def _windows(lines: Complex, places: tuple[Place, ...]) -> Complex | None:
+    """Return the calibration lines seen from each place of the kernel: (x, places * coils, positions)."""
+    coils, nz, ny, nx = lines.shape
+    low = np.min(places, axis=0)
+    rows = np.array([nz, ny]) - (np.max(places, axis=0) - low)
+    if rows.min() < 1:
+        return None
+    x_first = np.ascontiguousarray(lines.transpose(3, 0, 1, 2))
+    seen = [x_first[:, :, z : z + rows[0], y : y + rows[1]] for z, y in np.asarray(places) - low]
+    return np.stack(seen, axis=1).reshape(nx, len(places) * coils, -1)
+
+
+def _correlations(windows: Complex, points: int) -> Complex:
+    """Correlate all rows at distances of -(points - 1) to points - 1 along kx: (distances, rows, rows).
+
+    A shift in k-space is a phase in the image, so the sum over kx is a sum over x (Parseval).
+    """
+    size, rows, _ = windows.shape
+    phases = ramps(size, np.arange(points))
+    total = np.zeros((points, rows * rows), np.complex64)
+    for begin in range(0, size, _COLUMNS_AT_ONCE):
+        part = windows[begin : begin + _COLUMNS_AT_ONCE]
+        products = part @ part.conj().transpose(0, 2, 1)
+        total += phases[:, begin : begin + _COLUMNS_AT_ONCE] @ products.reshape(len(part), -1)
+    ahead = total.reshape(points, rows, rows)
+    return np.concatenate([ahead[:0:-1].conj().transpose(0, 2, 1), ahead])
