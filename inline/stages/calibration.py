@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hardware.fourier import to_kspace
 from inline.stages.kspace import SliceKspace
 from recon_models.cartesian import coils, grappa
 
@@ -43,11 +42,11 @@ def calibrate(kspace: SliceKspace) -> Calibration | None:
         None if there are too few lines for a kernel.
     """
     block = kspace.calibration_block()
-    lines = to_kspace(kspace.samples[:, block[0], block[1]], (-1,))
+    lines = kspace.samples[:, block[0], block[1]]
     compression = coils.compression(lines, min(VIRTUAL_COILS, len(lines)))
     virtual = np.tensordot(compression, lines, 1)
     acceleration = kspace.grid.acceleration
-    kernel = grappa.calibrate(virtual, acceleration)
+    kernel = grappa.calibrate_hybrid(virtual, acceleration)
     if kernel is None:
         return None
     number = lines.shape[1] * lines.shape[2]

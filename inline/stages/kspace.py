@@ -13,7 +13,7 @@ from inline.scan import Counters, Readout
 from inline.stages.grid import Grid
 from inline.stages.unfolding import Unfolding
 from recon_models.cartesian.combine import centred
-from recon_models.cartesian.grappa import Kernel
+from recon_models.cartesian.grappa import Kernel, lattice_offset
 from recon_models.cartesian.noise import covariance_from_edges, whitening
 from recon_models.cartesian.readout import to_image_line
 from recon_models.cartesian.sampling import Kind, describe
@@ -112,23 +112,17 @@ class SliceKspace:
 
     def measured_and_expected(self) -> tuple[int, int]:
         """Count the lines that came and those the regular pattern asks for, of the pattern that fits what came best."""
-        came, expected, _ = max(self._patterns())
-        return came, expected
+        return max(self._patterns())
 
-    def _lattice(self) -> tuple[int, int]:
-        """Return the place (z, y) of a line of the regular pattern that fits what came best."""
-        return max(self._patterns())[2]
-
-    def _patterns(self) -> Iterator[tuple[int, int, tuple[int, int]]]:
-        """Yield of every possible regular pattern how many lines came, how many are expected, and where it begins."""
+    def _patterns(self) -> Iterator[tuple[int, int]]:
+        """Yield of every possible regular pattern how many lines came and how many are expected."""
         every_y, every_z = self.grid.acceleration
         for line, partition in product(range(every_y), range(every_z)):
             first = Counters(self.grid.lines.minimum + line, self.grid.partitions.minimum + partition)
             pattern = self.grid.pattern(first)
             if pattern.any():
                 came = int(np.minimum(self.counts[pattern], self.averages).sum())
-                z, y = np.argwhere(pattern)[0]
-                yield came, int(pattern.sum()) * self.averages, (int(z), int(y))
+                yield came, int(pattern.sum()) * self.averages
 
     @property
     def irregular(self) -> bool:
@@ -148,7 +142,9 @@ class SliceKspace:
         if self.unfolding is not None:
             return
         self.mix(compression)
-        self.unfolding = Unfolding(kernel, self._lattice(), self.grid.reach() & ~self.sampled)
+        self.unfolding = Unfolding(
+            kernel, lattice_offset(self.sampled, self.grid.acceleration), self.grid.reach() & ~self.sampled
+        )
         if self.averages == 1:
             self.fill()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
-from recon_models.cartesian.grappa import Kernel, Place
-
-Mask = npt.NDArray[np.bool_]
+from recon_models.cartesian.grappa import Kernel
+from recon_models.cartesian.kernel import Mask, Place
 
 
 class Unfolding:
@@ -19,20 +19,23 @@ class Unfolding:
     ----------
     kernel
         How to fill them.
-    lattice
-        (z, y) of any line of the regular pattern.
+    offset
+        (oy, oz) of the lattice of measured lines.
     missing
         (z, y) true where a line is to be filled; changed as they are.
     """
 
-    def __init__(self, kernel: Kernel, lattice: Place, missing: Mask) -> None:
-        self.kernel, self.lattice, self.missing = kernel, lattice, missing
+    def __init__(self, kernel: Kernel, offset: tuple[int, int], missing: Mask) -> None:
+        self.kernel, self.offset, self.missing = kernel, offset, missing
 
     def after(self, samples: npt.NDArray[np.complex64], sampled: Mask, place: Place) -> None:
         """Fill, in place, the lines that were waiting for the one at ``place`` and for no other."""
-        if self.missing[place]:
-            self.missing[place] = False
-        self._fill(samples, sampled, self.kernel.made_from(place, self.lattice))
+        self.missing[place] = False
+        if self._base(place) == place:
+            kernel = self.kernel
+            pairs = product(kernel.sources, kernel.targets)
+            waiting = [(place[0] - sz + tz, place[1] - sy + ty) for (sz, sy), (tz, ty) in pairs]
+            self._fill(samples, sampled, waiting)
 
     def rest(self, samples: npt.NDArray[np.complex64], sampled: Mask) -> None:
         """Fill, in place, every line that can be filled."""
@@ -40,13 +43,19 @@ class Unfolding:
 
     def _fill(self, samples: npt.NDArray[np.complex64], sampled: Mask, places: Iterable[Place]) -> None:
         ready = [place for place in places if self._inside(place) and self.missing[place] and self._can(sampled, place)]
-        self.kernel.fill(samples, ready, self.lattice)
+        self.kernel.fill_lines(samples, ready, self.offset)
         for place in ready:
             self.missing[place] = False
 
     def _can(self, sampled: Mask, place: Place) -> bool:
-        sources = self.kernel.sources_of(place, self.lattice)
-        return all(bool(sampled[source]) for source in sources if self._inside(source))
+        z, y = self._base(place)
+        sources = [(z + dz, y + dy) for dz, dy in self.kernel.sources]
+        return (z, y) != place and all(bool(sampled[source]) for source in sources if self._inside(source))
+
+    def _base(self, place: Place) -> Place:
+        """Return the place of the lattice that ``place`` is at or behind."""
+        (ry, rz), (oy, oz) = self.kernel.acceleration, self.offset
+        return place[0] - (place[0] - oz) % rz, place[1] - (place[1] - oy) % ry
 
     def _inside(self, place: Place) -> bool:
         return place[0] in range(self.missing.shape[0]) and place[1] in range(self.missing.shape[1])
