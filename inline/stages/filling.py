@@ -22,6 +22,7 @@ from recon_models.cartesian.sampling import Kind, describe
 Key: TypeAlias = tuple[int, Counters]
 
 FEWEST_CALIBRATION_LINES = 8
+_NEARLY_ALL = 0.9
 
 
 class Event(Enum):
@@ -98,7 +99,7 @@ class _Slices:
         kspace.place(readout, place)
         if _closes_calibration(kspace, before, readout, place):
             yield Event.CALIBRATION, kspace
-        if kspace.complete or (kspace.announced and _irregular(kspace)):
+        if kspace.complete or (kspace.announced and irregular(kspace)):
             self.finished.add(key)
             yield Event.COMPLETE, self.unfinished.pop(key)
 
@@ -149,8 +150,10 @@ def _closes_calibration(kspace: SliceKspace, before: Readout, now: Readout, plac
     return before.has(calibrating) or not run.start - 1 <= place[1] <= run.stop
 
 
-def _irregular(kspace: SliceKspace) -> bool:
-    return describe(kspace.sampled, kspace.centre).kind is Kind.RANDOM
+def irregular(kspace: SliceKspace) -> bool:
+    """Whether lines were left out at random; a slice that has nearly all of a regular pattern has lost the others."""
+    came, expected = kspace.measured_and_expected()
+    return came < _NEARLY_ALL * expected and describe(kspace.sampled, kspace.centre).kind is Kind.RANDOM
 
 
 def _outside(readout: Readout) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inline.stages.filling import Event
+from inline.stages.filling import Event, irregular
 from inline.stages.kspace import SliceKspace
 from qc.finding import Finding, Severity
 from recon_models.cartesian.sampling import Kind, Sampling
@@ -13,7 +13,7 @@ def completeness(event: Event, kspace: SliceKspace, sampling: Sampling) -> tuple
     if event is Event.COMPLETE:
         return ()
     number = kspace.latest.counters.slice
-    if sampling.kind is Kind.RANDOM:
+    if sampling.kind is Kind.RANDOM and irregular(kspace):
         return (
             Finding(
                 Severity.AMBER,
