@@ -22,6 +22,8 @@ Region = npt.NDArray[np.bool_]
 
 _OBJECT = 0.25  # of the range of intensities: above ghosts of ordinary size, below the shading of ordinary coils
 
+_DOMINANT = 0.5  # of the pixel half a field of view away: what is fainter may be its ghost
+
 
 def navigator_phase(lines: Complex, reverse: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Constant and linear phase by which lines read backwards lead lines read forwards.
@@ -80,14 +82,37 @@ def corrections(offset: float, slope: float, pixels: int) -> tuple[Complex, Comp
     return forwards, forwards.conj()
 
 
+def uncorrected(images: Complex, offset: float, slope: float, *, centre_reverse: bool) -> Complex:
+    """Images (..., y, x) as they would have been without the correction, from the corrected ones.
+
+    Taking an alternating phase of -+phi / 2 off the lines leaves cos(phi / 2) of an image where it was and puts
+    i sin(phi / 2) of it half a field of view away (Bruder 1992), so no second transform is needed.
+
+    Parameters
+    ----------
+    images
+        Complex, before coils are combined; y is the whole encoded field of view.
+    offset, slope
+        The phase that was removed, in rad and rad per pixel.
+    centre_reverse
+        Whether the central line of k-space was read backwards.
+    """
+    half = 0.5 * (offset + slope * (np.arange(images.shape[-1]) - images.shape[-1] // 2))
+    away = np.roll(images, images.shape[-2] // 2, axis=-2)
+    sign = 1 if centre_reverse else -1
+    return np.asarray(np.cos(half) * images + sign * 1j * np.sin(half) * away, np.complex64)
+
+
 def object_region(image: Real) -> Region:
-    """Where the object is in a magnitude image (y, x).
+    """Where the object is in a magnitude image (y, x), best one whose ghost has been removed.
 
     The largest bright piece with its holes filled; gaps up to some 8 % of the field of view are bridged first, so that
-    a dark skull does not part the scalp from the brain.
+    a dark skull does not part the scalp from the brain. A ghost of more than a quarter of the signal may be taken for
+    object where it is strongest; the level of such a ghost is underestimated, not missed.
     """
     dark, light = np.percentile(image, (5, 98))  # the sum of squares of many coils is never dark
-    bright = image > dark + _OBJECT * (light - dark)
+    other = np.roll(image, image.shape[0] // 2, axis=0)
+    bright = (image > dark + _OBJECT * (light - dark)) & (image - dark > _DOMINANT * (other - dark))
     reach = max(2, round(0.04 * max(image.shape)))
     padded = np.pad(bright, reach)  # closing takes what lies outside for dark and would eat into the border
     bright = ndimage.binary_closing(padded, iterations=reach)[reach:-reach, reach:-reach]
