@@ -117,7 +117,7 @@ def all_routes() -> Iterator[Route]:
     yield from ROUTES.values()
 
 
-def resolve(config: str, parameters: Mapping[str, str] | None = None) -> Route:
+def resolve(config: str, parameters: Mapping[str, str] | None = None, own: Mapping[str, str] | None = None) -> Route:
     """Find the route a client asks for.
 
     Parameters
@@ -128,6 +128,8 @@ def resolve(config: str, parameters: Mapping[str, str] | None = None) -> Route:
     parameters
         What the client set. A ``customconfig`` or ``config`` among them takes precedence where it names a route; that
         they are null or unknown, as in adjustment scans, is no error.
+    own
+        The site's own routes from its settings: name to ``module:function``.
 
     Raises
     ------
@@ -135,6 +137,8 @@ def resolve(config: str, parameters: Mapping[str, str] | None = None) -> Route:
         If nothing of that name is known, with the names that are.
     """
     parameters = parameters or {}
+    if own and config in own:
+        return Route(config, own[config], "a route of this site", parameters)
     for choice in (parameters.get("customconfig", ""), parameters.get("config", "")):
         route = _named(choice)
         if route is not None:

@@ -49,6 +49,13 @@ def test_parameters_choose_and_are_handed_on():
     assert routes.resolve("cartesian", {"config": "unheard of", "snr": "true"}).parameters["snr"] == "true"
 
 
+def test_a_site_adds_its_own_routes_in_its_settings():
+    own = {"mine": "inline.pipelines.record:record"}
+    assert routes.resolve("mine", {"gain": "2"}, own).parameters == {"gain": "2"}
+    with pytest.raises(ConfigurationError):
+        routes.resolve("mine")
+
+
 def test_every_alias_leads_somewhere_and_every_route_loads():
     assert set(routes.ALIASES.values()) <= set(routes.ROUTES)
     for route in routes.all_routes():
