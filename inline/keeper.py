@@ -1,0 +1,68 @@
+"""Journals reach the disk and are put away in a thread of their own, off the path of the data."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from inline.journal import Journal, prune
+
+log = logging.getLogger("boreside.journal")
+
+_SYNC_S: Final = 1.0
+
+
+class Keeper(threading.Thread):
+    """Brings open journals to the disk once a second, and seals those that are done.
+
+    Parameters
+    ----------
+    folder
+        Where journals are kept.
+    keep
+        How many of those whose scan ended well.
+    opened
+        Gives the journals that are being written.
+    """
+
+    def __init__(self, folder: Path, keep: int, opened: Callable[[], list[Journal]]) -> None:
+        super().__init__(name="journals", daemon=True)
+        self._folder, self._keep, self._opened = folder, keep, opened
+        self._done: queue.Queue[tuple[Journal, bool] | None] = queue.Queue()
+
+    def seal(self, journal: Journal, *, ended_well: bool) -> None:
+        """Take over a journal that is complete."""
+        self._done.put((journal, ended_well))
+
+    def stop(self) -> None:
+        """Put away what is left and return."""
+        self._done.put(None)
+        self.join()
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        while True:
+            try:
+                done = self._done.get(timeout=_SYNC_S)
+            except queue.Empty:
+                for journal in self._opened():
+                    self._attempt(journal.sync)
+                continue
+            if done is None:
+                return
+            self._put_away(*done)
+
+    def _put_away(self, journal: Journal, ended_well: bool) -> None:
+        self._attempt(journal.sync)
+        self._attempt(lambda: journal.close(ended_well=ended_well))
+        self._attempt(lambda: prune(self._folder, self._keep))
+
+    def _attempt(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except OSError as error:
+            log.error("journals in %s: %s", self._folder, error)
