@@ -136,7 +136,7 @@ class Link:
         ConnectionLostError
             If the gateway is gone.
         """
-        while self._end is None:
+        while not self._is_at_end():
             ready = [descriptor for descriptor, _ in self._poll.poll(_BREATH_S * 1e3)]
             if not ready:
                 self.say(Kind.ALIVE)
@@ -171,11 +171,15 @@ class Link:
         if not got:
             raise ConnectionLostError("the gateway is gone")
         self._lines += got
+
+    def _is_at_end(self) -> bool:
+        """Whether the gateway has said that nothing more will come; that may have come together with the order."""
         line, newline, rest = self._lines.partition(b"\n")
-        if newline:
+        if newline and self._end is None:
             self._lines = rest
             reason, detail = json.loads(line)["end"]
             self._end = reason, detail
+        return self._end is not None
 
 
 def order(connection: socket.socket, content: dict[str, Any]) -> None:

@@ -41,13 +41,15 @@ class OwnNode:
 
 
 @contextlib.contextmanager
-def own_node(state: Path | None = None) -> Iterator[OwnNode]:
+def own_node(state: Path | None = None, config: Path | None = None) -> Iterator[OwnNode]:
     """Run a node in a process of its own for the length of a ``with`` block.
 
     Parameters
     ----------
     state
         Where it keeps its journals; None for a folder that is removed afterwards.
+    config
+        Its settings file; None for the defaults.
 
     Raises
     ------
@@ -59,17 +61,18 @@ def own_node(state: Path | None = None) -> Iterator[OwnNode]:
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "node.log"
         address = ("127.0.0.1", _free_port())
-        process = stack.enter_context(_started(address, folder, log))
+        process = stack.enter_context(_started(address, folder, config, log))
         _wait(process, address, log)
         yield OwnNode(address, process.pid, folder)
 
 
 @contextlib.contextmanager
-def _started(address: Address, state: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _started(address: Address, state: Path, config: Path | None, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     source = str(Path(__file__).resolve().parents[1])
     paths = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH", "")]))
     host, port = address
     command = [sys.executable, "-m", "inline.cli", "serve", "--host", host, "--port", str(port), "--state", str(state)]
+    command += ["--config", str(config)] if config else []
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": paths})
     try:

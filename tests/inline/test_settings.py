@@ -1,0 +1,66 @@
+"""Settings: where they come from, which one wins, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from inline.errors import ConfigurationError
+from inline.settings import Settings, load
+
+OPERATING = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_text('port = 9100\nworkers = 3\n[text_prefixes]\nerror = "ERR "\n[pipelines]\nmine = "site.maps:t1"\n')
+    return path
+
+
+def test_the_last_place_wins(file):
+    environment = {"BORESIDE_PORT": "9200", "BORESIDE_STALL_S": "2.5", "PATH": "/bin"}
+    settings = load(file, {"port": 9300, "host": None}, environment)
+    assert (settings.port, settings.workers, settings.stall_s, settings.host) == (9300, 3, 2.5, "127.0.0.1")
+    assert settings.text_prefixes.error == "ERR "
+    assert settings.text_prefixes.info == "INFO    "
+    assert settings.pipelines == {"mine": "site.maps:t1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prot = 1", "there is no setting 'prot'; there are host, port"),
+        ("port = 99999", "port = 99999"),
+        ("workers = 0", "workers = 0"),
+        ("port = ", "are not TOML"),
+        ('[pipelines]\nmine = "os"', "pipelines.mine"),
+        ('[text_prefixes]\nloud = "!"', "text_prefixes.loud"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_words(tmp_path, text, said):
+    path = tmp_path / "node.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as refusal:
+        load(path, environment={})
+    assert said in str(refusal.value)
+    assert str(path) in str(refusal.value)
+
+
+def test_a_wrong_variable_is_said_to_come_from_the_environment():
+    with pytest.raises(ConfigurationError, match="environment"):
+        load(environment={"BORESIDE_PORT": "many"})
+
+
+def test_the_digest_tells_settings_apart():
+    assert Settings().sha256 == Settings().sha256
+    assert Settings().sha256 != Settings(stall_s=61).sha256
+
+
+def test_the_document_shows_every_setting_with_its_default():
+    (example,) = re.findall(r"```toml\n(.*?)```", OPERATING.read_text(), re.DOTALL)
+    assert Settings.model_validate(tomllib.loads(example)) == Settings()
+    assert set(tomllib.loads(example)) == set(Settings.model_fields)
