@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_apart_from_a_lost_client(ends):
     ours, link, _ = ends
     order(ours, {"end": [FULL, "no space"]})
     assert not link.more()
-    with pytest.raises(StorageError, match="no space.*repeat the scan"):
+    with pytest.raises(StorageError, match=r"no space.*repeat the scan"):
         link.raise_end()
 
 

@@ -174,7 +174,7 @@ def hear(connection):
     connection.settimeout(PATIENCE_S)
     decoder, heard = mrd.Decoder(), []
     while chunk := connection.recv(1 << 20):
-        heard += [message for message in decoder.feed(chunk)]
+        heard += list(decoder.feed(chunk))
     return heard
 
 
@@ -239,9 +239,9 @@ def test_a_client_that_vanishes_leaves_nothing_running(node, scan):
 def opened(process):
     """Names of the files a process has open."""
     names = []
-    for name in os.listdir(f"/proc/{process}/fd"):
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
         with contextlib.suppress(OSError):
-            names.append(os.readlink(f"/proc/{process}/fd/{name}"))
+            names.append(str(descriptor.readlink()))
     return names
 
 

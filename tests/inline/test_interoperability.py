@@ -172,7 +172,7 @@ def test_a_noise_query_before_the_scan_leaves_the_scan_alone(node):
 
 def test_compressed_and_plain_samples_give_the_same_image(node):
     plain, packed = (
-        [body for number, body in talk(node, SESSIONS[session]) if number == 1022][0][-128:]
+        next(body for number, body in talk(node, SESSIONS[session]) if number == 1022)[-128:]
         for session in ("gadgetron, configuration by name", "gadgetron, compressed")
     )
     np.testing.assert_allclose(np.frombuffer(plain, "<u2"), np.frombuffer(packed, "<u2"), atol=1)

@@ -125,7 +125,7 @@ def test_a_noise_dependency_query_hears_which_measurements_are_known(tmp_path):
 
 
 def test_a_scan_cut_short_by_close_does_not_look_normal():
-    heard, outcome = talk(CONFIG, HEADER, *LINES[:4], CLOSE)
+    heard, _ = talk(CONFIG, HEADER, *LINES[:4], CLOSE)
     (image,) = images(heard)
     meta = from_xml(image.attributes)
     assert meta["QC"] == "red"
