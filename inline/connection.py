@@ -81,11 +81,13 @@ class Connection:
         """The worker has said its last word, or there will be none."""
         self._client, self._peer, self._number = client, peer, number
         self._settings, self._pool, self._selector = settings, pool, selector
+        self.gone = False
+        """The client cannot be told anything any more."""
         self.end: tuple[str, str] | None = None
         """Why nothing more will come, None while something may."""
         self._losses = 0
         self._events = 0
-        self._hung_up = self._gone = self._full = False
+        self._hung_up = self._full = False
         self._delivered = True
         self._heard_s = time.monotonic()
         client.setblocking(False)
@@ -105,12 +107,12 @@ class Connection:
         if not self.answered:
             return self.journal is None and self._hung_up
         silent = now_s - self._heard_s > self._settings.linger_s
-        return self._gone or (not self.outbox.unsent and (self._hung_up or silent))
+        return self.gone or (not self.outbox.unsent and (self._hung_up or silent))
 
     def close(self, keeper: Keeper) -> None:
         """End the connection and its journal; say in the log what became of it."""
         self._pool.withdraw(self)
-        self._gone = self._hung_up = True
+        self.gone = self._hung_up = True
         self._watch()
         self._client.close()
         if self.journal is None:
@@ -141,7 +143,7 @@ class Connection:
     def on_loss(self, reason: str) -> None:
         """Start again with another worker, once; then give up."""
         self._losses += 1
-        if self._gone:
+        if self.gone:
             self._finish(Result(f"the client vanished and the reconstruction {reason}", ended_well=False))
         elif self._losses >= _MOST_LOSSES:
             self.give_up(
@@ -214,7 +216,7 @@ class Connection:
     def _lose(self) -> None:
         """Note that the client is gone altogether."""
         self._delivered = self.answered and not self.outbox.unsent
-        self._gone = True
+        self.gone = True
         self.outbox.discard()
         self._hang_up()
         if self._pool.worker_of(self) is None:
@@ -242,7 +244,7 @@ class Connection:
         self._send()
 
     def _send(self) -> None:
-        if self._gone:
+        if self.gone:
             self.outbox.discard()
             return
         try:

@@ -40,6 +40,10 @@ class Customer(Protocol):
     def end(self) -> tuple[str, str] | None:
         """Why no more bytes will come, None while some may."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether nobody hears what is said any more."""
+
     def on_frame(self, frame: Frame) -> None:
         """Take what the worker says."""
 
@@ -149,6 +153,8 @@ class Pool:
         """Let all workers go."""
         self._closed = True
         for worker in list(self._workers):
+            if worker.customer is not None or not worker.ready:
+                worker.process.kill()  # it would see that we are gone only when it is done
             self._part_with(worker)
         for process in self._leaving:
             try:
@@ -172,7 +178,8 @@ class Pool:
     def _hear(self, worker: Worker) -> None:
         try:
             for frame in worker.reader.read(worker.connection):
-                worker.heard_s = time.monotonic()
+                if worker.customer is None or not worker.customer.gone:
+                    worker.heard_s = time.monotonic()  # who works on for nobody is not making progress
                 if frame.kind is Kind.READY:
                     worker.ready, self._failures = True, 0
                     self._assign()

@@ -316,10 +316,13 @@ def held(node):
 
 
 def test_a_client_that_reads_nothing_is_given_up(node, scan):
+    known = set(journals(node))
     with socket.create_connection(node.address) as deaf:
         deaf.sendall(b"".join(stream(scan, "flood")))
-        known = journals(node)[-1]
-        until(lambda: busy_worker(node, known) is None, "giving up")
+        until(lambda: set(journals(node)) - known, "recording")
+        (journal,) = set(journals(node)) - known
+        until(lambda: busy_worker(node, journal), "work")
+        until(lambda: busy_worker(node, journal) is None, "giving up")
     assert the_next_scan_works(node, scan)
 
 
