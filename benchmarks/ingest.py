@@ -1,10 +1,10 @@
 """How fast the node records, compared with a bare sink that throws the bytes away and with one that appends them.
 
 The same bytes go over loopback to all three, in the same run. The node is done when its journal holds the last byte.
-The same bytes go over loopback to all three, in the same run. The node is done when its journal holds the last byte.
 Journals are removed after each round, as a node does that has run for a while, so that the page cache gives out pages
 it has had before; the first round, in which it has none, is not counted. On a virtual machine that is given memory by
 its host page by page, every append to a file is several times slower until then.
+
     python benchmarks/ingest.py [--megabytes 300] [--rounds 5] [--json]
 """
 
