@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import selectors
 import socket
 import time
@@ -118,6 +119,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; a node may be running there already: stop it "
-            "or choose another --port"
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; a node may be running there already: "
+            "stop it or choose another --port"
         ) from error

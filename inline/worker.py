@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> int:
     arguments
         Descriptors of the socket and of the eventfd, and the settings as JSON.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the gateway says when to leave
+    for number in (signal.SIGINT, signal.SIGTERM):  # a service manager tells all processes; the gateway decides
+        signal.signal(number, signal.SIG_IGN)
     settings = Settings.model_validate_json(arguments[2])
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     link = Link(socket.socket(fileno=int(arguments[0])), int(arguments[1]))

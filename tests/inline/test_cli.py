@@ -60,6 +60,14 @@ def test_failures_are_one_line_and_no_traceback(words, message):
     assert said.stdout == ""
 
 
+def test_a_port_in_use_is_said(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = boreside("serve", "--port", port, "--state", str(tmp_path))
+    assert said.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use; " in said.stderr
+
+
 def test_nobody_at_the_address(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -332,7 +332,8 @@ def test_a_scan_finishes_while_the_node_is_told_to_leave(tmp_path, scan):
         with socket.create_connection(own.address) as connection:
             connection.sendall(b"".join(whole[:20]))
             until(lambda: journals(own), "recording")
-            os.kill(own.process, signal.SIGTERM)
+            for process in [own.process, *children(own)]:  # as a service manager does
+                os.kill(process, signal.SIGTERM)
             time.sleep(0.3)
             connection.sendall(b"".join(whole[20:]))
             assert sum(isinstance(message, m.Image) for message in hear(connection)) == 6
