@@ -29,7 +29,7 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
     scan
         Its header.
     context
-        Where findings go.
+        Where findings go; ``method=sense`` among its parameters asks for SENSE instead of GRAPPA.
 
     Yields
     ------
@@ -52,5 +52,5 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
         calibration = calibrations.get(position)
         if event is not Event.CALIBRATION:
             yield image_of(event, kspace, calibration, context, next(numbers))
-        elif calibration is not None:
+        elif calibration is not None and context.parameters.get("method") != "sense":
             kspace.unfold(calibration.compression, calibration.kernel)

@@ -19,6 +19,8 @@ from recon_models.cartesian.readout import to_image_line
 from recon_models.cartesian.sampling import Kind, describe
 
 _MOST_OF_A_RANDOM_PATTERN = 0.75
+_FEW_ASTRAY = 0.1
+_CALIBRATION = Flag.PARALLEL_CALIBRATION | Flag.PARALLEL_CALIBRATION_AND_IMAGING
 _LAST = Flag.LAST_IN_SLICE | Flag.LAST_IN_REPETITION | Flag.LAST_IN_MEASUREMENT
 
 
@@ -58,6 +60,7 @@ class SliceKspace:
         self.unfolding: Unfolding | None = None
         self._pattern: npt.NDArray[np.bool_] | None = None
         self._outstanding = 0
+        self._flagged = np.zeros((grid.z, grid.y), bool)
 
     def place(self, readout: Readout, place: tuple[int, int]) -> None:
         """Transform one readout along x and add it at its place (z, y)."""
@@ -74,6 +77,7 @@ class SliceKspace:
         self.counts[z, y] += 1
         self.latest = readout
         self.announced |= readout.has(_LAST)
+        self._flagged[place] |= readout.has(_CALIBRATION)
         if not readout.has(Flag.PARALLEL_CALIBRATION):
             self._count_down(readout.counters, place)
         if self.unfolding is not None and self.averages == 1:
@@ -128,9 +132,15 @@ class SliceKspace:
     def irregular(self) -> bool:
         """Whether lines were left out at random, so that the pattern does not tell when they are all there."""
         came, expected = self.measured_and_expected()
-        if self.grid.acceleration != (1, 1) or came > _MOST_OF_A_RANDOM_PATTERN * expected:
-            return False
-        return describe(self.sampled, self.centre).kind is Kind.RANDOM
+        if self.grid.acceleration == (1, 1):
+            holes = came < _MOST_OF_A_RANDOM_PATTERN * expected
+            return holes and describe(self.sampled, self.centre).kind is Kind.RANDOM
+        astray = self.sampled & ~self._flagged
+        block = self.calibration_block()
+        astray[block] = False
+        oy, oz = lattice_offset(self.sampled, self.grid.acceleration)
+        astray[oz :: self.grid.acceleration[1], oy :: self.grid.acceleration[0]] = False
+        return int(astray.sum()) > _FEW_ASTRAY * int(self.sampled.sum())
 
     def calibration_block(self) -> tuple[slice, slice]:
         """Return the fully sampled block around the centre, (z, y); the separate reference scan is one as a whole."""

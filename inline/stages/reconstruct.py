@@ -12,6 +12,7 @@ from inline.scan import Context, Image
 from inline.stages.calibration import Calibration
 from inline.stages.filling import Event
 from inline.stages.grid import Grid
+from inline.stages.iterative import can_be_solved, compressed_image, sense_image
 from inline.stages.judge import completeness, uncalibrated
 from inline.stages.kspace import SliceKspace
 from qc.finding import Finding
@@ -20,6 +21,7 @@ from recon_models.cartesian.combine import centred, root_sum_of_squares
 
 Pixels = npt.NDArray[np.float32]
 
+FULL = "fully sampled"
 _NEGLIGIBLE_ASYMMETRY = 32
 """A side of k-space that is shorter by less than this part of the matrix is not worth an estimate."""
 
@@ -77,26 +79,38 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     calibration
         What is known of its coils, None where nothing is or nothing is needed.
     context
-        Where findings go.
+        Where findings go; ``method=sense`` among its parameters asks for SENSE instead of GRAPPA.
     index
         Number of the image in its series.
     """
     findings = completeness(event, kspace)
-    if kspace.grid.acceleration != (1, 1) and calibration is None:
+    at_random = kspace.irregular
+    if kspace.grid.acceleration != (1, 1) and calibration is None and not at_random:
         findings = (*findings, uncalibrated(kspace))
     for finding in findings:
         context.report(finding)
     kspace.whiten_by_edges()
     lowered = kspace.finish_averages()
+    if at_random and can_be_solved(kspace):
+        pixels, how = compressed_image(kspace), "L1-wavelet, random sampling"
+    elif calibration is not None and context.parameters.get("method") == "sense":
+        pixels, how = sense_image(kspace), "CG-SENSE"
+    else:
+        pixels, how = _direct(event, kspace, calibration)
+    in_snr = bool(kspace.noise) and how == FULL and not findings
+    return finished(pixels * np.float32(lowered), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
+
+
+def _direct(event: Event, kspace: SliceKspace, calibration: Calibration | None) -> tuple[Pixels, str]:
+    """Fill what was skipped, transform and combine: what can be done within a readout or two."""
+    how = FULL
     if calibration is not None:
+        how = calibration.how
         kspace.unfold(calibration.compression, calibration.kernel)
         kspace.fill()
-    how = "fully sampled" if calibration is None else calibration.how
     if event is Event.COMPLETE and complete_symmetry(kspace):
         how += ", partial Fourier"
-    pixels = magnitude(kspace)
-    in_snr = bool(kspace.noise) and how == "fully sampled" and not findings
-    return finished(pixels * np.float32(lowered), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
+    return magnitude(kspace), how
 
 
 def finished(
