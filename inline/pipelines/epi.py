@@ -22,7 +22,8 @@ from inline.stages.filling import Event, filling
 from inline.stages.imaging import imaging
 from inline.stages.kspace import SliceKspace
 from inline.stages.noise import whitened
-from inline.stages.reconstruct import image_of, on_grid
+from inline.stages.reconstruct import image_of
+from inline.stages.transform import on_grid
 from qc.finding import Finding, Severity
 from recon_models.cartesian.combine import root_sum_of_squares
 from recon_models.epi.ghost import ghost_level, object_region, uncorrected

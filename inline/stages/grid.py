@@ -12,6 +12,12 @@ from inline.errors import ScanError
 from inline.header import Encoding, Limit, Space
 from inline.scan import Counters
 
+_NEGLIGIBLE_ASYMMETRY = 32
+"""A side of k-space that is shorter by less than this part of the matrix is not worth an estimate."""
+
+_COPIES = 2
+"""Lines, and images that are being formed of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -89,6 +95,12 @@ class Grid:
         mask[_places(self.partitions, self.z, 0, 1), _places(self.lines, self.y, 0, 1)] = True
         return mask
 
+    def one_sided(self) -> dict[int, npt.NDArray[np.bool_]]:
+        """Return the extents, bool, of the axes (-2 for y, -3 for z) that the protocol reaches further on one side."""
+        reached = self.reach()
+        extents = {-3: np.logical_or.reduce(reached, axis=1), -2: np.logical_or.reduce(reached, axis=0)}
+        return {axis: extent for axis, extent in extents.items() if _one_sided(extent)}
+
     def check_memory(self, coils: int, slices: int, limit: int) -> None:
         """Refuse a scan whose k-space cannot be held, before anything is allocated.
 
@@ -97,13 +109,21 @@ class Grid:
         ScanError
             Naming the sizes and the limit.
         """
-        wanted = 8 * coils * self.z * self.y * max(self.x, self.image[2]) * slices
+        wanted = 8 * coils * self.z * self.y * max(self.x, self.image[2]) * slices * _COPIES
         if wanted > limit:
             raise ScanError(
                 f"{slices} k-spaces of {self.x} x {self.y} x {self.z} points and {coils} coils take "
                 f"{wanted / 2**30:.1f} GiB, more than the limit of {limit / 2**30:.1f} GiB: "
                 "correct the header's matrix size or raise memory_limit_bytes"
             )
+
+
+def _one_sided(reached: npt.NDArray[np.bool_]) -> bool:
+    """Whether one side of the centre reaches further than the other by more than the sample an even grid has."""
+    places = np.flatnonzero(reached)
+    centre = reached.size // 2
+    before, after = centre - int(places[0]), int(places[-1]) - centre
+    return abs(before - after) > max(1, reached.size // _NEGLIGIBLE_ASYMMETRY)
 
 
 def _places(limit: Limit, size: int, member: int, every: int) -> slice:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from inline.mrd.messages import Flag
 from inline.scan import Counters, Readout
 from inline.stages.grid import Grid
+from inline.stages.transform import Forming
 from inline.stages.unfolding import Unfolding
 from recon_models.cartesian.combine import centred
 from recon_models.cartesian.grappa import Kernel, lattice_offset
@@ -21,6 +22,8 @@ from recon_models.cartesian.sampling import Kind, describe
 _MOST_OF_A_RANDOM_PATTERN = 0.75
 _FEW_ASTRAY = 0.1
 _CALIBRATION = Flag.PARALLEL_CALIBRATION | Flag.PARALLEL_CALIBRATION_AND_IMAGING
+_FEW_LEFT = 8
+"""Lines still to come when the image is formed of the others: enough of them to hide the transform behind."""
 _LAST = Flag.LAST_IN_SLICE | Flag.LAST_IN_REPETITION | Flag.LAST_IN_MEASUREMENT
 
 
@@ -45,6 +48,8 @@ class SliceKspace:
         (new, coils) complex64 once coils are whitened here or replaced by virtual ones, None before.
     unfolding
         What fills the lines that are skipped, once the kernel is known.
+    forming
+        The image of the lines that are there, while the last few come; None where it cannot be formed of them.
     """
 
     def __init__(self, grid: Grid, first: Readout, averages: int = 1) -> None:
@@ -58,6 +63,7 @@ class SliceKspace:
         self.announced = False
         self.mixing: npt.NDArray[np.complex64] | None = None
         self.unfolding: Unfolding | None = None
+        self.forming: Forming | None = None
         self._pattern: npt.NDArray[np.bool_] | None = None
         self._outstanding = 0
         self._flagged = np.zeros((grid.z, grid.y), bool)
@@ -82,6 +88,23 @@ class SliceKspace:
             self._count_down(readout.counters, place)
         if self.unfolding is not None and self.averages == 1:
             self.unfolding.after(self.samples, self.sampled, place)
+        self._form(y)
+
+    def _form(self, y: int) -> None:
+        """Begin the image when few lines are left, go on with it until the last has come."""
+        if self.forming is None:
+            if self._outstanding == _FEW_LEFT and self._can_be_formed():
+                self.forming = Forming(self.samples, self.there[0], self.grid)
+        elif self.forming.lines[y]:
+            self.forming = None  # a line that is in it has come again
+        elif not self.complete:
+            self.forming.add(self.samples, self.there[0])
+
+    def _can_be_formed(self) -> bool:
+        """Whether nothing but lines is missing from the image."""
+        whitened = bool(self.noise) or self.width == self.grid.image[2]
+        filling = self.unfolding is not None or self.grid.acceleration == (1, 1)
+        return whitened and filling and self.grid.z == 1 and self.averages == 1 and not self.grid.one_sided()
 
     def _count_down(self, counters: Counters, place: tuple[int, int]) -> None:
         if self._pattern is None:
@@ -100,6 +123,11 @@ class SliceKspace:
     def sampled(self) -> npt.NDArray[np.bool_]:
         """(z, y) true where there is a line."""
         return self.counts > 0
+
+    @property
+    def there(self) -> npt.NDArray[np.bool_]:
+        """(z, y) true where a line was measured or filled."""
+        return self.sampled if self.unfolding is None else self.sampled | self.unfolding.filled
 
     @property
     def centre(self) -> tuple[int, int]:
@@ -131,6 +159,8 @@ class SliceKspace:
     @property
     def irregular(self) -> bool:
         """Whether lines were left out at random, so that the pattern does not tell when they are all there."""
+        if self.complete:
+            return False
         came, expected = self.measured_and_expected()
         if self.grid.acceleration == (1, 1):
             holes = came < _MOST_OF_A_RANDOM_PATTERN * expected
@@ -187,6 +217,7 @@ class SliceKspace:
 
     def mix(self, matrix: npt.NDArray[np.complex64]) -> None:
         """Multiply the coils by ``matrix``, (new, coils), in the lines that have come and in those to come."""
+        self.forming = None
         coils, *shape = self.samples.shape
         self.samples = (matrix @ self.samples.reshape(coils, -1)).reshape(-1, *shape)
         self.mixing = matrix if self.mixing is None else matrix @ self.mixing

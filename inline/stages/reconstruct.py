@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
-from hardware.fourier import to_image, to_kspace
+from hardware.fourier import to_kspace
 from inline.scan import Context, Image
 from inline.stages.calibration import Calibration
 from inline.stages.filling import Event
-from inline.stages.grid import Grid
 from inline.stages.iterative import can_be_solved, compressed_image, sense_image
 from inline.stages.judge import completeness, uncalibrated
 from inline.stages.kspace import SliceKspace
+from inline.stages.transform import on_grid, shown
 from qc.finding import Finding
 from recon_models.cartesian import partial_fourier
-from recon_models.cartesian.combine import centred, root_sum_of_squares
+from recon_models.cartesian.combine import root_sum_of_squares
 
 Pixels = npt.NDArray[np.float32]
 
 FULL = "fully sampled"
-_NEGLIGIBLE_ASYMMETRY = 32
-"""A side of k-space that is shorter by less than this part of the matrix is not worth an estimate."""
 
 
 def magnitude(kspace: SliceKspace) -> Pixels:
@@ -33,38 +29,11 @@ def magnitude(kspace: SliceKspace) -> Pixels:
 
 def complete_symmetry(kspace: SliceKspace) -> bool:
     """Estimate, in place, the side of k-space that the protocol leaves out; whether there was one."""
-    reached = kspace.grid.reach()
-    extents = {-3: np.logical_or.reduce(reached, axis=1), -2: np.logical_or.reduce(reached, axis=0)}
-    axes = [axis for axis, extent in extents.items() if _one_sided(extent)]
-    if axes:
-        image = partial_fourier.fill(kspace.samples, [extents[axis] for axis in axes], axes)
-        kspace.samples = to_kspace(image, axes)
-    return bool(axes)
-
-
-def _one_sided(reached: npt.NDArray[np.bool_]) -> bool:
-    """Whether one side of the centre reaches further than the other by more than the sample an even grid has."""
-    places = np.flatnonzero(reached)
-    centre = reached.size // 2
-    before, after = centre - int(places[0]), int(places[-1]) - centre
-    return abs(before - after) > max(1, reached.size // _NEGLIGIBLE_ASYMMETRY)
-
-
-def on_grid(samples: npt.NDArray[np.complex64], grid: Grid) -> npt.NDArray[np.complex64]:
-    """Transform (coils, z, y, x) along y and z onto the grid that is shown, noise and brightness kept."""
-    for axis, target in ((1, grid.target_z), (2, grid.target_y)):
-        length = samples.shape[axis]
-        if length != target:
-            samples = centred(samples, target, axis)
-            samples = samples * np.float32(math.sqrt(target / length))
-    return to_image(samples, (1, 2))
-
-
-def shown(images: npt.NDArray[np.complex64], grid: Grid) -> npt.NDArray[np.complex64]:
-    """Cut images, (..., z, y, x), to the field of view that is wanted."""
-    for axis, size in zip((-3, -2, -1), grid.image, strict=True):
-        images = centred(images, size, images.ndim + axis)
-    return images
+    extents = kspace.grid.one_sided()
+    if extents:
+        axes = list(extents)
+        kspace.samples = to_kspace(partial_fourier.fill(kspace.samples, list(extents.values()), axes), axes)
+    return bool(extents)
 
 
 def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None, context: Context, index: int) -> Image:
@@ -102,12 +71,14 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
 
 
 def _direct(event: Event, kspace: SliceKspace, calibration: Calibration | None) -> tuple[Pixels, str]:
-    """Fill what was skipped, transform and combine: what can be done within a readout or two."""
+    """Fill what was skipped, transform and combine; of that, do only what could not be done before."""
     how = FULL
     if calibration is not None:
         how = calibration.how
         kspace.unfold(calibration.compression, calibration.kernel)
         kspace.fill()
+    if event is Event.COMPLETE and kspace.forming is not None:
+        return kspace.forming.magnitude(kspace.samples, kspace.there[0])[None], how
     if event is Event.COMPLETE and complete_symmetry(kspace):
         how += ", partial Fourier"
     return magnitude(kspace), how
