@@ -27,6 +27,8 @@ class Grid:
     ----------
     x
         Length of the readout's transform, oversampling included, such that the image has the pixel size that is wanted.
+    encoded_x
+        Points of the readout that are encoded.
     y, z
         Encoded lines and partitions.
     target_y, target_z
@@ -44,6 +46,7 @@ class Grid:
     """
 
     x: int
+    encoded_x: int
     y: int
     z: int
     target_y: int
@@ -63,6 +66,7 @@ class Grid:
         y, z = encoded.matrix[1:]
         return cls(
             x=x,
+            encoded_x=encoded.matrix[0],
             y=y,
             z=z,
             target_y=target_y,

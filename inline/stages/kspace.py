@@ -15,8 +15,8 @@ from inline.stages.transform import Forming
 from inline.stages.unfolding import Unfolding
 from recon_models.cartesian.combine import centred
 from recon_models.cartesian.grappa import Kernel, lattice_offset
-from recon_models.cartesian.noise import covariance_from_edges, whitening
-from recon_models.cartesian.readout import to_image_line
+from recon_models.cartesian.noise import FROM_EDGES, covariance_from_edges, whitening
+from recon_models.cartesian.readout import placed, to_image_line
 from recon_models.cartesian.sampling import Kind, describe
 
 _MOST_OF_A_RANDOM_PATTERN = 0.75
@@ -94,6 +94,7 @@ class SliceKspace:
         """Begin the image when few lines are left, go on with it until the last has come."""
         if self.forming is None:
             if self._outstanding == _FEW_LEFT and self._can_be_formed():
+                self.whiten_by_edges()
                 self.forming = Forming(self.samples, self.there[0], self.grid)
         elif self.forming.lines[y]:
             self.forming = None  # a line that is in it has come again
@@ -102,9 +103,8 @@ class SliceKspace:
 
     def _can_be_formed(self) -> bool:
         """Whether nothing but lines is missing from the image."""
-        whitened = bool(self.noise) or self.width == self.grid.image[2]
         filling = self.unfolding is not None or self.grid.acceleration == (1, 1)
-        return whitened and filling and self.grid.z == 1 and self.averages == 1 and not self.grid.one_sided()
+        return filling and self.grid.z == 1 and self.averages == 1 and not self.grid.one_sided()
 
     def _count_down(self, counters: Counters, place: tuple[int, int]) -> None:
         if self._pattern is None:
@@ -197,13 +197,26 @@ class SliceKspace:
         """Whiten with the noise beside the field of view, where it is still unknown, and let go of what lies there."""
         if self.noise or self.width == self.grid.image[2]:
             return
-        lines = self.samples[:, self.sampled]
+        times = np.sqrt(self.counts[self.sampled]).astype(np.float32)  # sums of averages are as much noisier
+        lines = self.samples[:, self.sampled] / times[:, None]
         noise = covariance_from_edges(lines, self.grid.image[2], self.latest.dwell_s)
         self.samples = centred(self.samples, self.grid.image[2], 3)
         self.width = self.grid.image[2]
         if noise is not None:
             self.mix(whitening(noise, self.latest.dwell_s))
             self.noise = noise.source
+
+    def noise_level(self) -> float:
+        """Return the standard deviation of the noise of an image of these lines as they are, if that of samples is one.
+
+        Samples and lines that were not measured, or are cut away, hold no noise; the transforms do not know that.
+        """
+        grid = self.grid
+        lines = centred(centred(self.sampled, grid.target_z, 0), grid.target_y, 1)
+        measured = float(lines.sum()) / self.sampled.size
+        if self.noise != FROM_EDGES:  # that was measured behind the transform along x
+            measured *= placed(self.latest.samples.shape[1], self.latest.center_sample, grid.x) / grid.encoded_x
+        return float(np.sqrt(measured))
 
     def finish_averages(self) -> float:
         """Divide sums by how often each line was measured; return by how much that lowered the noise."""

@@ -59,7 +59,7 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     for finding in findings:
         context.report(finding)
     kspace.whiten_by_edges()
-    lowered = kspace.finish_averages()
+    lowered, level = kspace.finish_averages(), kspace.noise_level()
     if at_random and can_be_solved(kspace):
         pixels, how = compressed_image(kspace), "L1-wavelet, random sampling"
     elif calibration is not None and context.parameters.get("method") == "sense":
@@ -67,7 +67,8 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     else:
         pixels, how = _direct(event, kspace, calibration)
     in_snr = bool(kspace.noise) and how == FULL and not findings
-    return finished(pixels * np.float32(lowered), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
+    scale = lowered / level if in_snr else lowered
+    return finished(pixels * np.float32(scale), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
 
 
 def _direct(event: Event, kspace: SliceKspace, calibration: Calibration | None) -> tuple[Pixels, str]:

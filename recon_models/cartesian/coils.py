@@ -91,7 +91,7 @@ def sensitivities(calibration: Complex, shape: Shape) -> Complex:
     power = _power(start)
     vectors = _leading(_projections(calibration, grid), start)
     vectors *= _phase(vectors, power > _BRIGHT * np.quantile(power, 0.98))
-    return _normalised(_interpolated(vectors.reshape(-1, *grid), shape))
+    return _normalised(resampled(vectors.reshape(-1, *grid), shape))
 
 
 def support(calibration: Complex, shape: Shape, floor: float = _SUPPORT) -> npt.NDArray[np.bool_]:
@@ -112,7 +112,34 @@ def support(calibration: Complex, shape: Shape, floor: float = _SUPPORT) -> npt.
     grid = tuple(min(n, limit) for n, limit in zip(shape, _limit(shape, _FINEST_GRID), strict=True))
     power = _power(_low_resolution(_central(calibration, _limit(shape, _MOST_CALIBRATION)), grid))
     inside = (power > floor * np.quantile(power, 0.98)).astype(np.float32)
-    return np.asarray(_interpolated(inside[None], shape)[0] > 0.5)
+    return np.asarray(resampled(inside[None], shape)[0] > 0.5)
+
+
+def resampled(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
+    """Interpolate what is smooth to another grid over the same field of view, which is taken as periodic.
+
+    Parameters
+    ----------
+    values
+        (n, *grid), the centre at length // 2 of each axis.
+    shape
+        Of the grid that is wanted.
+
+    Returns
+    -------
+    ndarray
+        (n, *shape), linear between the grid's points.
+    """
+    for axis, size in enumerate(shape, start=1):
+        length = values.shape[axis]
+        if length == size:
+            continue
+        position = (np.arange(size) - size // 2) * (length / size) + length // 2
+        below = np.floor(position).astype(int)
+        weight = (position - below).astype(np.float32).reshape(-1, *[1] * (values.ndim - axis - 1))
+        lower, upper = np.take(values, below % length, axis), np.take(values, (below + 1) % length, axis)
+        values = lower + weight * (upper - lower)
+    return values
 
 
 def _limit(shape: Shape, limits: dict[int, int]) -> Shape:
@@ -202,20 +229,6 @@ def _phase(vectors: Complex, inside: npt.NDArray[np.bool_]) -> Complex:
     best = candidates[np.argmax(np.quantile(np.abs(candidates @ seen), 0.01, axis=1))]
     factor: Complex = np.exp(-1j * np.angle(best @ vectors)).astype(np.complex64)
     return factor
-
-
-def _interpolated(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
-    """Interpolate linearly, (n, *grid) to (n, *shape), from centre n // 2 to centre; the field of view is periodic."""
-    for axis, size in enumerate(shape, start=1):
-        length = values.shape[axis]
-        if length == size:
-            continue
-        position = (np.arange(size) - size // 2) * (length / size) + length // 2
-        below = np.floor(position).astype(int)
-        weight = (position - below).astype(np.float32).reshape(-1, *[1] * (values.ndim - axis - 1))
-        lower, upper = np.take(values, below % length, axis), np.take(values, (below + 1) % length, axis)
-        values = lower + weight * (upper - lower)
-    return values
 
 
 def _normalised(vectors: Complex) -> Complex:
