@@ -18,6 +18,7 @@ from inline.stages.imaging import imaging
 from inline.stages.noise import whitened
 from inline.stages.noise_maps import noise_maps
 from inline.stages.reconstruct import image_of
+from inline.stages.rehearsal import rehearsal
 
 
 def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
@@ -59,3 +60,11 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
                 yield from noise_maps(image, kspace, calibration, len(scan.encodings) + 2 * kspace.latest.encoding + 1)
         elif calibration is not None and context.parameters.get("method") != "sense":
             kspace.unfold(calibration.compression, calibration.kernel)
+
+
+def warm() -> None:
+    """Reconstruct noise, with lines skipped and without, so that nothing is done for the first time in a scan."""
+    for acceleration in (1, 2):
+        scan, readouts = rehearsal(acceleration)
+        for _ in cartesian(readouts, scan, Context(report=lambda _: None)):
+            pass

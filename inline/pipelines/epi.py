@@ -23,6 +23,7 @@ from inline.stages.imaging import imaging
 from inline.stages.kspace import SliceKspace
 from inline.stages.noise import whitened
 from inline.stages.reconstruct import image_of
+from inline.stages.rehearsal import rehearsal
 from inline.stages.transform import on_grid
 from qc.finding import Finding, Severity
 from recon_models.cartesian.combine import root_sum_of_squares
@@ -68,6 +69,13 @@ def epi(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         if event is not Event.CALIBRATION:
             image = image_of(event, kspace, None, context, next(numbers))
             yield _judged(image, kspace, phases.get(image.counters.slice), context)
+
+
+def warm() -> None:
+    """Reconstruct noise, so that nothing is done for the first time in a scan."""
+    scan, readouts = rehearsal(navigators=3)
+    for _ in epi(readouts, scan, Context(report=lambda _: None)):
+        pass
 
 
 def _judged(image: Image, kspace: SliceKspace, phase: Phase | None, context: Context) -> Image:
