@@ -19,6 +19,7 @@ from inline.mrd.messages import Flag
 from inline.scan import Context, Image, Item
 from inline.stages.epi_lines import Phase, epi_lines, missing
 from inline.stages.filling import Event, filling
+from inline.stages.grid import Grid
 from inline.stages.imaging import imaging
 from inline.stages.kspace import SliceKspace
 from inline.stages.noise import whitened
@@ -62,6 +63,7 @@ def epi(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
                 f"the EPI lines are undersampled by {encoding.acceleration[0]} x {encoding.acceleration[1]}: "
                 "this route takes fully sampled EPI only; switch parallel imaging off or send the scan to `record`"
             )
+        Grid.of(encoding).check_memory(1, 1, context.memory_limit)  # before matrices are made of its size
     phases: dict[int, Phase] = {}
     lines = imaging(epi_lines(whitened(items, scan, context), scan, context, phases), scan, context)
     numbers = count(1)

@@ -60,11 +60,18 @@ class Grid:
 
     @classmethod
     def of(cls, encoding: Encoding) -> Grid:
-        """Lay out the grid an encoding describes."""
+        """Lay out the grid an encoding describes.
+
+        Raises
+        ------
+        ScanError
+            If no line can lie on it.
+        """
         encoded, recon = encoding.encoded, encoding.recon
+        ry, rz = encoding.acceleration
         x, target_y, target_z = (_transform_length(encoded, recon, axis) for axis in range(3))
         y, z = encoded.matrix[1:]
-        return cls(
+        grid = cls(
             x=x,
             encoded_x=encoded.matrix[0],
             y=y,
@@ -74,10 +81,16 @@ class Grid:
             image=(min(recon.matrix[2], target_z), min(recon.matrix[1], target_y), min(recon.matrix[0], x)),
             lines=encoding.limits.get("kspace_encoding_step_1", Limit(0, y - 1, y // 2)),
             partitions=encoding.limits.get("kspace_encoding_step_2", Limit(0, z - 1, z // 2)),
-            acceleration=encoding.acceleration,
+            acceleration=(max(1, ry), max(1, rz)),
             field_of_view_m=recon.field_of_view_m,
             brightness=math.sqrt(x / encoded.matrix[0]),
         )
+        if not grid.reach().any():
+            raise ScanError(
+                f"the encoding limits {grid.lines} and {grid.partitions} hold no line of the encoded matrix of "
+                f"{y} x {z}: correct the header"
+            )
+        return grid
 
     def place(self, counters: Counters) -> tuple[int, int] | None:
         """Return (z, y) of a readout in k-space, None if it lies outside the encoded matrix."""
@@ -99,6 +112,14 @@ class Grid:
         mask[_places(self.partitions, self.z, 0, 1), _places(self.lines, self.y, 0, 1)] = True
         return mask
 
+    def overhangs(self) -> bool:
+        """Whether the counters' ranges go beyond the encoded matrix, so that lines will lie outside of it."""
+        ranges = ((self.lines, self.y), (self.partitions, self.z))
+        places = [
+            (limit.minimum - limit.center + n // 2, limit.maximum - limit.center + n // 2, n) for limit, n in ranges
+        ]
+        return any(first < 0 or last >= n for first, last, n in places)
+
     def one_sided(self) -> dict[int, npt.NDArray[np.bool_]]:
         """Return the extents, bool, of the axes (-2 for y, -3 for z) that the protocol reaches further on one side."""
         reached = self.reach()
@@ -113,7 +134,8 @@ class Grid:
         ScanError
             Naming the sizes and the limit.
         """
-        wanted = 8 * coils * self.z * self.y * max(self.x, self.image[2]) * slices * _COPIES
+        points = max(self.z * self.y, self.target_z * self.target_y, self.image[0] * self.image[1])
+        wanted = 8 * coils * points * max(self.x, self.image[2]) * slices * _COPIES
         if wanted > limit:
             raise ScanError(
                 f"{slices} k-spaces of {self.x} x {self.y} x {self.z} points and {coils} coils take "
@@ -141,6 +163,6 @@ def _places(limit: Limit, size: int, member: int, every: int) -> slice:
 def _transform_length(encoded: Space, recon: Space, axis: int) -> int:
     """Points a transform needs for the wanted pixel size: the wanted matrix times the ratio of the fields of view."""
     measured, wanted = encoded.field_of_view_m[axis], recon.field_of_view_m[axis]
-    if measured <= 0 or wanted <= 0:
+    if not (0 < measured < math.inf and 0 < wanted < math.inf):
         return max(encoded.matrix[axis], recon.matrix[axis])
     return max(1, round(recon.matrix[axis] * measured / wanted))

@@ -13,6 +13,7 @@ from inline.scan import Counters, Readout
 from inline.stages.grid import Grid
 from inline.stages.transform import Forming
 from inline.stages.unfolding import Unfolding
+from qc.finding import Finding
 from recon_models.cartesian.combine import centred
 from recon_models.cartesian.grappa import Kernel, lattice_offset
 from recon_models.cartesian.noise import FROM_EDGES, covariance_from_edges, whitening
@@ -40,6 +41,8 @@ class SliceKspace:
         (z, y) how many lines were summed at each place.
     latest
         The readout that came last; its header describes the image.
+    left_out
+        Why readouts of this slice could not be used, if there were such.
     announced
         Whether a flag said that this slice is over.
     noise
@@ -60,6 +63,7 @@ class SliceKspace:
         self.samples = np.zeros((first.samples.shape[0], grid.z, grid.y, self.width), np.complex64)
         self.counts = np.zeros((grid.z, grid.y), np.int32)
         self.latest = first
+        self.left_out: tuple[Finding, ...] = ()
         self.announced = False
         self.mixing: npt.NDArray[np.complex64] | None = None
         self.unfolding: Unfolding | None = None
@@ -67,6 +71,12 @@ class SliceKspace:
         self._pattern: npt.NDArray[np.bool_] | None = None
         self._outstanding = 0
         self._flagged = np.zeros((grid.z, grid.y), bool)
+
+    def fits(self, readout: Readout) -> bool:
+        """Whether a readout has its centre among its samples, where the others have theirs."""
+        samples, latest = readout.samples.shape[1], self.latest
+        same = (samples, readout.center_sample) == (latest.samples.shape[1], latest.center_sample)
+        return same and 0 <= readout.center_sample <= samples
 
     def place(self, readout: Readout, place: tuple[int, int]) -> None:
         """Transform one readout along x and add it at its place (z, y)."""

@@ -10,7 +10,7 @@ from inline.scan import Context, Image
 from inline.stages.calibration import Calibration
 from inline.stages.filling import Event
 from inline.stages.iterative import can_be_solved, compressed_image, sense_image
-from inline.stages.judge import completeness, uncalibrated
+from inline.stages.judge import completeness, coverage, silent, uncalibrated
 from inline.stages.kspace import SliceKspace
 from inline.stages.transform import on_grid, shown
 from qc.finding import Finding
@@ -52,12 +52,15 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     index
         Number of the image in its series.
     """
-    findings = completeness(event, kspace)
+    findings = (*completeness(event, kspace), *coverage(kspace))
     at_random = kspace.irregular
     if kspace.grid.acceleration != (1, 1) and calibration is None and not at_random:
         findings = (*findings, uncalibrated(kspace))
+    if not kspace.samples.any():
+        findings = (*findings, silent(kspace))
     for finding in findings:
         context.report(finding)
+    findings = (*findings, *kspace.left_out)
     kspace.whiten_by_edges()
     lowered, level = kspace.finish_averages(), kspace.noise_level()
     if at_random and can_be_solved(kspace):
