@@ -16,7 +16,9 @@ from inline.stages.calibration import Calibration, calibrate
 from inline.stages.filling import Event, filling
 from inline.stages.imaging import imaging
 from inline.stages.noise import whitened
+from inline.stages.noise_maps import noise_maps
 from inline.stages.reconstruct import image_of
+from inline.stages.rehearsal import rehearsal
 
 
 def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
@@ -29,7 +31,8 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
     scan
         Its header.
     context
-        Where findings go.
+        Where findings go. Among its parameters ``method=sense`` asks for SENSE instead of GRAPPA, ``snr=true`` for
+        maps of the signal-to-noise ratio and the g-factor behind each image that GRAPPA has filled.
 
     Yields
     ------
@@ -51,6 +54,17 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
             calibrations[position] = calibrate(kspace)
         calibration = calibrations.get(position)
         if event is not Event.CALIBRATION:
-            yield image_of(event, kspace, calibration, context, next(numbers))
-        elif calibration is not None:
+            image = image_of(event, kspace, calibration, context, next(numbers))
+            yield image
+            if calibration is not None and context.parameters.get("snr") == "true":
+                yield from noise_maps(image, kspace, calibration, len(scan.encodings) + 2 * kspace.latest.encoding + 1)
+        elif calibration is not None and context.parameters.get("method") != "sense":
             kspace.unfold(calibration.compression, calibration.kernel)
+
+
+def warm() -> None:
+    """Reconstruct noise, with lines skipped and without, so that nothing is done for the first time in a scan."""
+    for acceleration in (1, 2):
+        scan, readouts = rehearsal(acceleration)
+        for _ in cartesian(readouts, scan, Context(report=lambda _: None)):
+            pass

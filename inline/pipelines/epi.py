@@ -19,10 +19,13 @@ from inline.mrd.messages import Flag
 from inline.scan import Context, Image, Item
 from inline.stages.epi_lines import Phase, epi_lines, missing
 from inline.stages.filling import Event, filling
+from inline.stages.grid import Grid
 from inline.stages.imaging import imaging
 from inline.stages.kspace import SliceKspace
 from inline.stages.noise import whitened
-from inline.stages.reconstruct import image_of, on_grid
+from inline.stages.reconstruct import image_of
+from inline.stages.rehearsal import rehearsal
+from inline.stages.transform import on_grid
 from qc.finding import Finding, Severity
 from recon_models.cartesian.combine import root_sum_of_squares
 from recon_models.epi.ghost import ghost_level, object_region, uncorrected
@@ -60,6 +63,7 @@ def epi(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
                 f"the EPI lines are undersampled by {encoding.acceleration[0]} x {encoding.acceleration[1]}: "
                 "this route takes fully sampled EPI only; switch parallel imaging off or send the scan to `record`"
             )
+        Grid.of(encoding).check_memory(1, 1, context.memory_limit)  # before matrices are made of its size
     phases: dict[int, Phase] = {}
     lines = imaging(epi_lines(whitened(items, scan, context), scan, context, phases), scan, context)
     numbers = count(1)
@@ -67,6 +71,13 @@ def epi(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         if event is not Event.CALIBRATION:
             image = image_of(event, kspace, None, context, next(numbers))
             yield _judged(image, kspace, phases.get(image.counters.slice), context)
+
+
+def warm() -> None:
+    """Reconstruct noise, so that nothing is done for the first time in a scan."""
+    scan, readouts = rehearsal(navigators=3)
+    for _ in epi(readouts, scan, Context(report=lambda _: None)):
+        pass
 
 
 def _judged(image: Image, kspace: SliceKspace, phase: Phase | None, context: Context) -> Image:

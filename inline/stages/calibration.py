@@ -24,12 +24,15 @@ class Calibration:
         (virtual, coils) complex64.
     kernel
         The fitted GRAPPA kernel.
+    lines
+        (virtual, z, y, x) complex64: the lines it was fitted to, an image along x.
     how
         In words, for the image's meta.
     """
 
     compression: npt.NDArray[np.complex64]
     kernel: grappa.Kernel
+    lines: npt.NDArray[np.complex64]
     how: str
 
 
@@ -51,4 +54,4 @@ def calibrate(kspace: SliceKspace) -> Calibration | None:
         return None
     number = lines.shape[1] * lines.shape[2]
     how = f"GRAPPA {acceleration[0]}x{acceleration[1]}, {number} calibration lines, {len(compression)} virtual coils"
-    return Calibration(compression, kernel, how)
+    return Calibration(compression, kernel, virtual, how)

@@ -92,7 +92,8 @@ def epi_lines(items: Iterator[Item], scan: Scan, context: Context, phases: Phase
             if not _correct(shot, item.counters.slice, plain, phases):
                 context.report(missing(item.counters.slice))
         operators = shot.operators or _in_kspace(plain)
-        samples = operators[item.has(Flag.REVERSE)] @ item.samples.T
+        with np.errstate(invalid="ignore", over="ignore"):
+            samples = operators[item.has(Flag.REVERSE)] @ item.samples.T
         yield replace(item, samples=np.ascontiguousarray(samples.T), center_sample=len(samples) // 2)
 
 
@@ -110,7 +111,8 @@ def _navigate(shot: _Shot, navigator: Readout, plain: tuple[Operator, Operator])
     if shot.over:
         shot.lines, shot.reverse, shot.over = [], [], False
     reverse = navigator.has(Flag.REVERSE)
-    line = (plain[reverse] @ navigator.samples.T).T
+    with np.errstate(invalid="ignore", over="ignore"):
+        line = (plain[reverse] @ navigator.samples.T).T
     if np.isfinite(line.sum()):
         shot.lines.append(line)
         shot.reverse.append(reverse)

@@ -49,7 +49,7 @@ def filling(readouts: Iterator[Readout], scan: Scan, context: Context) -> Iterat
     for readout in readouts:
         place = slices.grids[readout.encoding].place(readout.counters)
         if place is None:
-            context.report(_outside(readout))
+            slices.leave_out(readout, _outside(readout))
         elif slices.is_reference(readout):
             slices.refer(readout, place)
         else:
@@ -67,6 +67,14 @@ class _Slices:
         self.references: dict[Key, SliceKspace] = {}
         self.finished: set[Key] = set()
         self.late = 0
+        self.left_out: dict[Key, list[Finding]] = {}
+
+    def leave_out(self, readout: Readout, finding: Finding) -> None:
+        """Say once per slice why readouts of it cannot be used, and remember it for its image."""
+        found = self.left_out.setdefault(_key(readout), [])
+        if finding.cause not in {earlier.cause for earlier in found}:
+            found.append(finding)
+            self.context.report(finding)
 
     def is_reference(self, readout: Readout) -> bool:
         """Whether a readout belongs to calibration lines that are not part of the image's own k-space."""
@@ -78,7 +86,10 @@ class _Slices:
         position = _position(_key(readout))
         if position not in self.references:
             self.references[position] = self._open(readout)
-        self.references[position].place(readout, place)
+        if self.references[position].fits(readout):
+            self.references[position].place(readout, place)
+        else:
+            self.leave_out(readout, _misfit(readout))
 
     def take(self, readout: Readout, place: tuple[int, int]) -> Iterator[tuple[Event, SliceKspace]]:
         """Place one line and say what it made possible."""
@@ -93,13 +104,15 @@ class _Slices:
             yield from self._leave([old for old in self.unfinished if _follows(key, old)])
             self.unfinished[key] = self._open(readout)
         kspace = self.unfinished[key]
+        if not kspace.fits(readout):
+            self.leave_out(readout, _misfit(readout))
+            return
         before = kspace.latest
         kspace.place(readout, place)
         if _closes_calibration(kspace, before, readout, place):
             yield Event.CALIBRATION, kspace
         if kspace.complete or (kspace.announced and kspace.irregular):
-            self.finished.add(key)
-            yield Event.COMPLETE, self.unfinished.pop(key)
+            yield Event.COMPLETE, self._close(key)
 
     def leave(self) -> Iterator[tuple[Event, SliceKspace]]:
         """Give up what is still open at the end of the scan."""
@@ -109,8 +122,13 @@ class _Slices:
 
     def _leave(self, keys: list[Key]) -> Iterator[tuple[Event, SliceKspace]]:
         for key in keys:
-            self.finished.add(key)
-            yield Event.LEFT_OVER, self.unfinished.pop(key)
+            yield Event.LEFT_OVER, self._close(key)
+
+    def _close(self, key: Key) -> SliceKspace:
+        self.finished.add(key)
+        kspace = self.unfinished.pop(key)
+        kspace.left_out = tuple(self.left_out.pop(key, ()))
+        return kspace
 
     def _open(self, first: Readout) -> SliceKspace:
         grid = self.grids[first.encoding]
@@ -155,6 +173,16 @@ def _outside(readout: Readout) -> Finding:
         f"Line {readout.counters.line}, partition {readout.counters.partition} lies outside the encoded matrix and was "
         "left out",
         "Check the encoding limits of the protocol",
+    )
+
+
+def _misfit(readout: Readout) -> Finding:
+    return Finding(
+        Severity.AMBER,
+        "readout does not fit",
+        f"Line {readout.counters.line} of slice {readout.counters.slice} has {readout.samples.shape[1]} samples with "
+        f"the centre at {readout.center_sample}, unlike the lines before it; it was left out",
+        "Repeat the slice; check the sequence's readout",
     )
 
 

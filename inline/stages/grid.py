@@ -12,6 +12,12 @@ from inline.errors import ScanError
 from inline.header import Encoding, Limit, Space
 from inline.scan import Counters
 
+_NEGLIGIBLE_ASYMMETRY = 32
+"""A side of k-space that is shorter by less than this part of the matrix is not worth an estimate."""
+
+_COPIES = 2
+"""Lines, and images that are being formed of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -21,6 +27,8 @@ class Grid:
     ----------
     x
         Length of the readout's transform, oversampling included, such that the image has the pixel size that is wanted.
+    encoded_x
+        Points of the readout that are encoded.
     y, z
         Encoded lines and partitions.
     target_y, target_z
@@ -38,6 +46,7 @@ class Grid:
     """
 
     x: int
+    encoded_x: int
     y: int
     z: int
     target_y: int
@@ -51,12 +60,20 @@ class Grid:
 
     @classmethod
     def of(cls, encoding: Encoding) -> Grid:
-        """Lay out the grid an encoding describes."""
+        """Lay out the grid an encoding describes.
+
+        Raises
+        ------
+        ScanError
+            If no line can lie on it.
+        """
         encoded, recon = encoding.encoded, encoding.recon
+        ry, rz = encoding.acceleration
         x, target_y, target_z = (_transform_length(encoded, recon, axis) for axis in range(3))
         y, z = encoded.matrix[1:]
-        return cls(
+        grid = cls(
             x=x,
+            encoded_x=encoded.matrix[0],
             y=y,
             z=z,
             target_y=target_y,
@@ -64,10 +81,16 @@ class Grid:
             image=(min(recon.matrix[2], target_z), min(recon.matrix[1], target_y), min(recon.matrix[0], x)),
             lines=encoding.limits.get("kspace_encoding_step_1", Limit(0, y - 1, y // 2)),
             partitions=encoding.limits.get("kspace_encoding_step_2", Limit(0, z - 1, z // 2)),
-            acceleration=encoding.acceleration,
+            acceleration=(max(1, ry), max(1, rz)),
             field_of_view_m=recon.field_of_view_m,
             brightness=math.sqrt(x / encoded.matrix[0]),
         )
+        if not grid.reach().any():
+            raise ScanError(
+                f"the encoding limits {grid.lines} and {grid.partitions} hold no line of the encoded matrix of "
+                f"{y} x {z}: correct the header"
+            )
+        return grid
 
     def place(self, counters: Counters) -> tuple[int, int] | None:
         """Return (z, y) of a readout in k-space, None if it lies outside the encoded matrix."""
@@ -89,6 +112,20 @@ class Grid:
         mask[_places(self.partitions, self.z, 0, 1), _places(self.lines, self.y, 0, 1)] = True
         return mask
 
+    def overhangs(self) -> bool:
+        """Whether the counters' ranges go beyond the encoded matrix, so that lines will lie outside of it."""
+        ranges = ((self.lines, self.y), (self.partitions, self.z))
+        places = [
+            (limit.minimum - limit.center + n // 2, limit.maximum - limit.center + n // 2, n) for limit, n in ranges
+        ]
+        return any(first < 0 or last >= n for first, last, n in places)
+
+    def one_sided(self) -> dict[int, npt.NDArray[np.bool_]]:
+        """Return the extents, bool, of the axes (-2 for y, -3 for z) that the protocol reaches further on one side."""
+        reached = self.reach()
+        extents = {-3: np.logical_or.reduce(reached, axis=1), -2: np.logical_or.reduce(reached, axis=0)}
+        return {axis: extent for axis, extent in extents.items() if _one_sided(extent)}
+
     def check_memory(self, coils: int, slices: int, limit: int) -> None:
         """Refuse a scan whose k-space cannot be held, before anything is allocated.
 
@@ -97,13 +134,22 @@ class Grid:
         ScanError
             Naming the sizes and the limit.
         """
-        wanted = 8 * coils * self.z * self.y * max(self.x, self.image[2]) * slices
+        points = max(self.z * self.y, self.target_z * self.target_y, self.image[0] * self.image[1])
+        wanted = 8 * coils * points * max(self.x, self.image[2]) * slices * _COPIES
         if wanted > limit:
             raise ScanError(
                 f"{slices} k-spaces of {self.x} x {self.y} x {self.z} points and {coils} coils take "
                 f"{wanted / 2**30:.1f} GiB, more than the limit of {limit / 2**30:.1f} GiB: "
                 "correct the header's matrix size or raise memory_limit_bytes"
             )
+
+
+def _one_sided(reached: npt.NDArray[np.bool_]) -> bool:
+    """Whether one side of the centre reaches further than the other by more than the sample an even grid has."""
+    places = np.flatnonzero(reached)
+    centre = reached.size // 2
+    before, after = centre - int(places[0]), int(places[-1]) - centre
+    return abs(before - after) > max(1, reached.size // _NEGLIGIBLE_ASYMMETRY)
 
 
 def _places(limit: Limit, size: int, member: int, every: int) -> slice:
@@ -117,6 +163,6 @@ def _places(limit: Limit, size: int, member: int, every: int) -> slice:
 def _transform_length(encoded: Space, recon: Space, axis: int) -> int:
     """Points a transform needs for the wanted pixel size: the wanted matrix times the ratio of the fields of view."""
     measured, wanted = encoded.field_of_view_m[axis], recon.field_of_view_m[axis]
-    if measured <= 0 or wanted <= 0:
+    if not (0 < measured < math.inf and 0 < wanted < math.inf):
         return max(encoded.matrix[axis], recon.matrix[axis])
     return max(1, round(recon.matrix[axis] * measured / wanted))

@@ -11,14 +11,20 @@ import numpy.typing as npt
 from inline.mrd.messages import Flag
 from inline.scan import Counters, Readout
 from inline.stages.grid import Grid
+from inline.stages.transform import Forming
 from inline.stages.unfolding import Unfolding
+from qc.finding import Finding
 from recon_models.cartesian.combine import centred
 from recon_models.cartesian.grappa import Kernel, lattice_offset
-from recon_models.cartesian.noise import covariance_from_edges, whitening
-from recon_models.cartesian.readout import to_image_line
+from recon_models.cartesian.noise import FROM_EDGES, covariance_from_edges, whitening
+from recon_models.cartesian.readout import placed, to_image_line
 from recon_models.cartesian.sampling import Kind, describe
 
 _MOST_OF_A_RANDOM_PATTERN = 0.75
+_FEW_ASTRAY = 0.1
+_CALIBRATION = Flag.PARALLEL_CALIBRATION | Flag.PARALLEL_CALIBRATION_AND_IMAGING
+_FEW_LEFT = 8
+"""Lines still to come when the image is formed of the others: enough of them to hide the transform behind."""
 _LAST = Flag.LAST_IN_SLICE | Flag.LAST_IN_REPETITION | Flag.LAST_IN_MEASUREMENT
 
 
@@ -35,6 +41,8 @@ class SliceKspace:
         (z, y) how many lines were summed at each place.
     latest
         The readout that came last; its header describes the image.
+    left_out
+        Why readouts of this slice could not be used, if there were such.
     announced
         Whether a flag said that this slice is over.
     noise
@@ -43,6 +51,8 @@ class SliceKspace:
         (new, coils) complex64 once coils are whitened here or replaced by virtual ones, None before.
     unfolding
         What fills the lines that are skipped, once the kernel is known.
+    forming
+        The image of the lines that are there, while the last few come; None where it cannot be formed of them.
     """
 
     def __init__(self, grid: Grid, first: Readout, averages: int = 1) -> None:
@@ -53,11 +63,20 @@ class SliceKspace:
         self.samples = np.zeros((first.samples.shape[0], grid.z, grid.y, self.width), np.complex64)
         self.counts = np.zeros((grid.z, grid.y), np.int32)
         self.latest = first
+        self.left_out: tuple[Finding, ...] = ()
         self.announced = False
         self.mixing: npt.NDArray[np.complex64] | None = None
         self.unfolding: Unfolding | None = None
+        self.forming: Forming | None = None
         self._pattern: npt.NDArray[np.bool_] | None = None
         self._outstanding = 0
+        self._flagged = np.zeros((grid.z, grid.y), bool)
+
+    def fits(self, readout: Readout) -> bool:
+        """Whether a readout has its centre among its samples, where the others have theirs."""
+        samples, latest = readout.samples.shape[1], self.latest
+        same = (samples, readout.center_sample) == (latest.samples.shape[1], latest.center_sample)
+        return same and 0 <= readout.center_sample <= samples
 
     def place(self, readout: Readout, place: tuple[int, int]) -> None:
         """Transform one readout along x and add it at its place (z, y)."""
@@ -74,10 +93,28 @@ class SliceKspace:
         self.counts[z, y] += 1
         self.latest = readout
         self.announced |= readout.has(_LAST)
+        self._flagged[place] |= readout.has(_CALIBRATION)
         if not readout.has(Flag.PARALLEL_CALIBRATION):
             self._count_down(readout.counters, place)
         if self.unfolding is not None and self.averages == 1:
             self.unfolding.after(self.samples, self.sampled, place)
+        self._form(y)
+
+    def _form(self, y: int) -> None:
+        """Begin the image when few lines are left, go on with it until the last has come."""
+        if self.forming is None:
+            if self._outstanding == _FEW_LEFT and self._can_be_formed():
+                self.whiten_by_edges()
+                self.forming = Forming(self.samples, self.there[0], self.grid)
+        elif self.forming.lines[y]:
+            self.forming = None  # a line that is in it has come again
+        elif not self.complete:
+            self.forming.add(self.samples, self.there[0])
+
+    def _can_be_formed(self) -> bool:
+        """Whether nothing but lines is missing from the image."""
+        filling = self.unfolding is not None or self.grid.acceleration == (1, 1)
+        return filling and self.grid.z == 1 and self.averages == 1 and not self.grid.one_sided()
 
     def _count_down(self, counters: Counters, place: tuple[int, int]) -> None:
         if self._pattern is None:
@@ -96,6 +133,11 @@ class SliceKspace:
     def sampled(self) -> npt.NDArray[np.bool_]:
         """(z, y) true where there is a line."""
         return self.counts > 0
+
+    @property
+    def there(self) -> npt.NDArray[np.bool_]:
+        """(z, y) true where a line was measured or filled."""
+        return self.sampled if self.unfolding is None else self.sampled | self.unfolding.filled
 
     @property
     def centre(self) -> tuple[int, int]:
@@ -127,10 +169,18 @@ class SliceKspace:
     @property
     def irregular(self) -> bool:
         """Whether lines were left out at random, so that the pattern does not tell when they are all there."""
-        came, expected = self.measured_and_expected()
-        if self.grid.acceleration != (1, 1) or came > _MOST_OF_A_RANDOM_PATTERN * expected:
+        if self.complete:
             return False
-        return describe(self.sampled, self.centre).kind is Kind.RANDOM
+        came, expected = self.measured_and_expected()
+        if self.grid.acceleration == (1, 1):
+            holes = came < _MOST_OF_A_RANDOM_PATTERN * expected
+            return holes and describe(self.sampled, self.centre).kind is Kind.RANDOM
+        astray = self.sampled & ~self._flagged
+        block = self.calibration_block()
+        astray[block] = False
+        oy, oz = lattice_offset(self.sampled, self.grid.acceleration)
+        astray[oz :: self.grid.acceleration[1], oy :: self.grid.acceleration[0]] = False
+        return int(astray.sum()) > _FEW_ASTRAY * int(self.sampled.sum())
 
     def calibration_block(self) -> tuple[slice, slice]:
         """Return the fully sampled block around the centre, (z, y); the separate reference scan is one as a whole."""
@@ -157,13 +207,26 @@ class SliceKspace:
         """Whiten with the noise beside the field of view, where it is still unknown, and let go of what lies there."""
         if self.noise or self.width == self.grid.image[2]:
             return
-        lines = self.samples[:, self.sampled]
+        times = np.sqrt(self.counts[self.sampled]).astype(np.float32)  # sums of averages are as much noisier
+        lines = self.samples[:, self.sampled] / times[:, None]
         noise = covariance_from_edges(lines, self.grid.image[2], self.latest.dwell_s)
         self.samples = centred(self.samples, self.grid.image[2], 3)
         self.width = self.grid.image[2]
         if noise is not None:
             self.mix(whitening(noise, self.latest.dwell_s))
             self.noise = noise.source
+
+    def noise_level(self) -> float:
+        """Return the standard deviation of the noise of an image of these lines as they are, if that of samples is one.
+
+        Samples and lines that were not measured, or are cut away, hold no noise; the transforms do not know that.
+        """
+        grid = self.grid
+        lines = centred(centred(self.sampled, grid.target_z, 0), grid.target_y, 1)
+        measured = float(lines.sum()) / self.sampled.size
+        if self.noise != FROM_EDGES:  # that was measured behind the transform along x
+            measured *= placed(self.latest.samples.shape[1], self.latest.center_sample, grid.x) / grid.encoded_x
+        return float(np.sqrt(measured))
 
     def finish_averages(self) -> float:
         """Divide sums by how often each line was measured; return by how much that lowered the noise."""
@@ -177,6 +240,7 @@ class SliceKspace:
 
     def mix(self, matrix: npt.NDArray[np.complex64]) -> None:
         """Multiply the coils by ``matrix``, (new, coils), in the lines that have come and in those to come."""
+        self.forming = None
         coils, *shape = self.samples.shape
         self.samples = (matrix @ self.samples.reshape(coils, -1)).reshape(-1, *shape)
         self.mixing = matrix if self.mixing is None else matrix @ self.mixing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,6 +33,9 @@ def whitened(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[It
         if not isinstance(item, Readout):
             yield item
         elif item.has(Flag.NOISE):
+            if not _usable(item):
+                context.report(_useless(item))
+                continue
             measured = covariance(item.samples, item.dwell_s)
             noise = measured if noise is None or noise.matrix.shape != measured.matrix.shape else noise.merged(measured)
             matrices.clear()
@@ -44,7 +48,28 @@ def whitened(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[It
             if key not in matrices:
                 matrices[key] = _matrix(noise, item, scan, context)
             matrix = matrices[key]
-            yield item if matrix is None or noise is None else item.whitened(matrix @ item.samples, noise.source)
+            yield item if matrix is None or noise is None else _white(item, matrix, noise.source)
+
+
+def _white(readout: Readout, matrix: npt.NDArray[np.complex64], source: str) -> Readout:
+    with np.errstate(invalid="ignore", over="ignore"):  # samples that are no numbers are found by those who place them
+        return readout.whitened(matrix @ readout.samples, source)
+
+
+def _usable(noise: Readout) -> bool:
+    """Whether there are samples, they are numbers, and some of them are not zero."""
+    power = float(np.vdot(noise.samples, noise.samples).real)
+    return 0 < power < math.inf and 0 < noise.dwell_s < math.inf
+
+
+def _useless(noise: Readout) -> Finding:
+    return Finding(
+        Severity.AMBER,
+        "noise scan not usable",
+        f"A noise readout of {noise.samples.shape[0]} coils and {noise.samples.shape[1]} samples, {noise.dwell_s} s "
+        "apart, holds no noise or samples that are not numbers; it was left out",
+        "Repeat the noise scan if images in SNR units are needed",
+    )
 
 
 def _kept(noise: NoiseCovariance | None, scan: Scan, context: Context) -> NoiseCovariance | None:
@@ -72,7 +97,7 @@ def _kept(noise: NoiseCovariance | None, scan: Scan, context: Context) -> NoiseC
 def _matrix(
     noise: NoiseCovariance | None, readout: Readout, scan: Scan, context: Context
 ) -> npt.NDArray[np.complex64] | None:
-    if noise is None:
+    if noise is None or not 0 < readout.dwell_s < math.inf:
         return None
     coils = readout.samples.shape[0]
     if noise.matrix.shape[0] != coils:

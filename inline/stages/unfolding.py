@@ -23,10 +23,16 @@ class Unfolding:
         (oy, oz) of the lattice of measured lines.
     missing
         (z, y) true where a line is to be filled; changed as they are.
+
+    Attributes
+    ----------
+    filled
+        (z, y) true where a line was filled.
     """
 
     def __init__(self, kernel: Kernel, offset: tuple[int, int], missing: Mask) -> None:
         self.kernel, self.offset, self.missing = kernel, offset, missing
+        self.filled = np.zeros_like(missing)
 
     def after(self, samples: npt.NDArray[np.complex64], sampled: Mask, place: Place) -> None:
         """Fill, in place, the lines that were waiting for the one at ``place`` and for no other."""
@@ -45,7 +51,7 @@ class Unfolding:
         ready = [place for place in places if self._inside(place) and self.missing[place] and self._can(sampled, place)]
         self.kernel.fill_lines(samples, ready, self.offset)
         for place in ready:
-            self.missing[place] = False
+            self.missing[place], self.filled[place] = False, True
 
     def _can(self, sampled: Mask, place: Place) -> bool:
         z, y = self._base(place)

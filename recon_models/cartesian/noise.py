@@ -19,6 +19,9 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.complex128]
 Matrix32 = npt.NDArray[np.complex64]
 
+FROM_EDGES = "object-free samples"
+"""Source of a covariance that was measured beside the field of view, behind the transform along x."""
+
 _NEGLIGIBLE = 1e-10
 _POWER_OF_NOISE_LINES = 2.0
 _FEWEST_SAMPLES_PER_COIL = 50
@@ -101,7 +104,7 @@ def whitening(noise: NoiseCovariance, dwell_s: float, receiver_bandwidth_ratio: 
     ndarray
         (coils, coils) complex64. The inverse square root of the covariance, so that coils keep their identity.
     """
-    scale = 1.0 if noise.source == "object-free samples" else noise.dwell_s / dwell_s / receiver_bandwidth_ratio
+    scale = 1.0 if noise.source == FROM_EDGES else noise.dwell_s / dwell_s / receiver_bandwidth_ratio
     values, vectors = np.linalg.eigh(noise.matrix * scale)
     usable = values > values.max() * _NEGLIGIBLE
     inverse_root = np.where(usable, 1 / np.sqrt(np.where(usable, values, 1)), 0)
@@ -144,4 +147,4 @@ def covariance_from_edges(lines: Matrix32, image_x: int, dwell_s: float) -> Nois
     samples = strips[:, free].reshape(coils, -1)
     if 2 * free.sum() < number or samples.shape[1] < _FEWEST_SAMPLES_PER_COIL * coils:
         return None
-    return covariance(samples, dwell_s, "object-free samples")
+    return covariance(samples, dwell_s, FROM_EDGES)

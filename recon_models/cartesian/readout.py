@@ -34,7 +34,7 @@ def to_image_line(
     """
     first = encoded_x // 2 - center_sample
     begin = min(max(0, first), encoded_x)
-    end = max(begin, min(encoded_x, first + samples.shape[1]))
+    end = begin + placed(samples.shape[1], center_sample, encoded_x)
     if begin == 0 and end == encoded_x:
         line = samples[:, -first : -first + encoded_x]
     else:
@@ -42,3 +42,10 @@ def to_image_line(
         line[:, begin:end] = samples[:, begin - first : end - first]
     start = encoded_x // 2 - image_x // 2
     return to_image(line, (-1,))[:, start : start + image_x]
+
+
+def placed(samples: int, center_sample: int, encoded_x: int) -> int:
+    """Return how many samples of a readout fall on the grid of `to_image_line`."""
+    first = encoded_x // 2 - center_sample
+    begin = min(max(0, first), encoded_x)
+    return max(begin, min(encoded_x, first + samples)) - begin

@@ -47,6 +47,22 @@ def test_recovers_the_head(tmp_path, protocol, limit):
     assert nrmse(image.pixels, truth[0, 0]) < limit
 
 
+def test_sense_agrees_where_it_is_asked_for(tmp_path):
+    scan, readouts, truth = scan_of(tmp_path, acceleration=2)
+    (image,), findings = run(cartesian, readouts, scan, parameters={"method": "sense"})
+    assert causes(findings) == []
+    assert "SENSE" in image.method_reason
+    assert nrmse(image.pixels, truth[0, 0]) < 0.05
+
+
+def test_random_sampling_is_recovered_with_wavelets(tmp_path):
+    scan, readouts, truth = scan_of(tmp_path, acceleration=2, random=True, matrix=96, snr=200.0)
+    (image,), findings = run(cartesian, readouts, scan)
+    assert "L1-wavelet" in image.method_reason
+    assert causes(findings) == []
+    assert nrmse(image.pixels, truth[0, 0]) < 0.08
+
+
 def test_every_counter_gets_its_own_image(tmp_path):
     scan, readouts, truth = scan_of(tmp_path, slices=3, contrasts=2, repetitions=2, matrix=32, coils=2)
     images, findings = run(cartesian, readouts, scan)

@@ -1,0 +1,62 @@
+"""A short scan of noise, for pipelines to run before the first patient's: imports, plans and pages cost time once.
+
+Measured in a fresh process, the first scan of 16 coils took 120 ms longer than the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from inline.header import Encoding, Limit, Scan, Space
+from inline.mrd.headers import ACQUISITION
+from inline.mrd.messages import Flag
+from inline.scan import Counters, Readout
+
+_COILS, _SIZE, _CALIBRATION = 16, 128, 24
+
+
+def rehearsal(acceleration: int = 1, navigators: int = 0) -> tuple[Scan, Iterator[Readout]]:
+    """Return the header and the readouts of a scan of nothing but noise, with a noise scan and calibration lines.
+
+    Parameters
+    ----------
+    acceleration
+        Undersampling along y.
+    navigators
+        Lines for phase correction before the others, read to and fro as all of them are then.
+    """
+    encoded = Space((2 * _SIZE, _SIZE, 1), (0.4, 0.2, 0.005))
+    recon = Space((_SIZE, _SIZE, 1), (0.2, 0.2, 0.005))
+    limits = {"kspace_encoding_step_1": Limit(0, _SIZE - 1, _SIZE // 2)}
+    encoding = Encoding(encoded, recon, limits, acceleration=(acceleration, 1), calibration_mode="embedded")
+    return Scan((encoding,)), _readouts(acceleration, navigators)
+
+
+def _readouts(acceleration: int, navigators: int) -> Iterator[Readout]:
+    random = np.random.default_rng(0)
+    calibration = range(_SIZE // 2 - _CALIBRATION // 2, _SIZE // 2 + _CALIBRATION // 2)
+    yield _readout(random, 0, Flag.NOISE)
+    for number in range(navigators):
+        yield _readout(random, 0, Flag.NAVIGATION | (Flag.REVERSE if number % 2 else Flag(0)))
+    for line in range(_SIZE):
+        flags = Flag.REVERSE if navigators and line % 2 else Flag(0)
+        if acceleration > 1 and line in calibration:
+            flags |= Flag.PARALLEL_CALIBRATION_AND_IMAGING if line % acceleration == 0 else Flag.PARALLEL_CALIBRATION
+        if line % acceleration == 0 or line in calibration:
+            yield _readout(random, line, flags)
+
+
+def _readout(random: np.random.Generator, line: int, flags: Flag) -> Readout:
+    samples = random.standard_normal((_COILS, 2 * _SIZE, 2), np.float32).view(np.complex64)[..., 0]
+    return Readout(
+        samples=samples,
+        trajectory=np.zeros((0, 0), np.float32),
+        counters=Counters(line=line),
+        flags=int(flags),
+        encoding=0,
+        center_sample=_SIZE,
+        dwell_s=5e-6,
+        header=np.zeros(1, ACQUISITION)[0],
+    )
