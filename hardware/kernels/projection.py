@@ -27,6 +27,7 @@ from numba import njit
 from hardware.device import Array, namespace
 from hardware.kernels import cuda
 from hardware.kernels.checks import demand
+from hardware.kernels.cpu import compiled
 from hardware.threads import cores
 
 Real = npt.NDArray[np.float32]
@@ -126,7 +127,7 @@ def _places(line: Real, at: npt.NDArray[np.int32], part: Real, y: int, top: np.f
         part[x] = place - np.float32(at[x])
 
 
-@njit("void(f4[:,::1], f4[:,::1], f4[:,::1], i8, i8)", nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled("void(f4[:,::1], f4[:,::1], f4[:,::1], i8, i8)")
 def _backproject(image: Real, padded: Real, lines: Real, begin: int, end: int) -> None:
     at, part = np.empty(image.shape[1], np.int32), np.empty(image.shape[1], np.float32)
     top = np.float32(padded.shape[1] - 2)
@@ -140,7 +141,7 @@ def _backproject(image: Real, padded: Real, lines: Real, begin: int, end: int) -
                 row[x] += view[left] + part[x] * (view[left + np.uintp(1)] - view[left])
 
 
-@njit("void(f4[:,::1], f4[:,::1], f4[:,::1], i8, i8)", nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled("void(f4[:,::1], f4[:,::1], f4[:,::1], i8, i8)")
 def _project(padded: Real, image: Real, lines: Real, begin: int, end: int) -> None:
     at, part = np.empty(image.shape[1], np.int32), np.empty(image.shape[1], np.float32)
     top = np.float32(padded.shape[1] - 2)

@@ -17,6 +17,7 @@ from numba import njit
 from hardware.device import Array, namespace
 from hardware.kernels import cuda
 from hardware.kernels.checks import demand
+from hardware.kernels.cpu import compiled
 
 Real = npt.NDArray[np.float32]
 
@@ -84,7 +85,7 @@ def _taps(
     return early, beside, weight
 
 
-@njit("void(f4[:,::1], f4[:,::1], f4[::1], f4[::1], i8)", nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled("void(f4[:,::1], f4[:,::1], f4[::1], f4[::1], i8)")
 def _rebin(parallel: Real, fan: Real, shift: Real, column: Real, first: int) -> None:
     ring = len(fan)
     early, beside, weight = _taps(shift, column, ring, fan.shape[1])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hardware.kernels import backproject, project, projection, rebin, rebinning, twins
+from hardware.kernels.cpu import compiled
 
 F = np.float32
 
@@ -180,3 +181,11 @@ def test_arrays_that_do_not_fit_are_refused_by_name(change, name):
 def test_rebinning_of_nothing_is_refused(shape):
     with pytest.raises(ValueError, match="view"):
         rebin(np.zeros(shape, F), np.zeros(3, F), np.zeros(3, F), 0, 1)
+
+
+def test_compiles_where_nothing_can_be_kept():
+    """A function without a file has no place beside which its cache could lie."""
+    names = {"compiled": compiled}
+    exec('@compiled("f8(f8)")\ndef double(x): return 2 * x', names)
+    assert names["double"](21.0) == 42
+    assert names["double"].stats.cache_path is None
