@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def compiled(signature: str) -> Callable[[Function], Function]:
     """Compile a function by numba when its module is imported, and keep the result on disk.
 
-    The first import on a machine takes a second, later ones some ten milliseconds, and no call ever compiles. Where
+    The first import on a machine takes a second, later ones a tenth of that, and no call ever compiles. Where
     nothing can be written, neither beside the source nor in the home of the user (or ``NUMBA_CACHE_DIR``), each process
     compiles for itself.
 
