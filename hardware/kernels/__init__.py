@@ -7,7 +7,7 @@ One source for both processors would be better. It was measured with NVIDIA Warp
 512 x 512 pixels on one core (AMD EPYC, AVX-512; medians): numba 0.20 ms, Warp with a thread for each pixel, as a GPU
 needs it, 2.2 ms, Warp with a thread for each row 0.81 ms. Ten and four times the time of numba, where 1.3 would have
 been worth it: the CPU's speed comes from splitting the loop (see `projection`), which Warp has no means to say.
-All 1152 views of a turn take 120 to 160 ms on two cores, rebinning them 3 ms, their projection 320 ms.
+All 1152 views of a turn take 120 to 160 ms on two cores, rebinning them 2 to 3 ms, their projection 230 to 320 ms.
 
     python benchmarks/kernels.py
 
