@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
+from array_api_compat import device
 
 from hardware.device import Array, namespace
 from hardware.threads import cores
@@ -104,11 +105,13 @@ def _transform(array: Array, axes: tuple[int, ...], *, inverse: bool, overwrite:
 
 def _signs(like: Array, axis: int, turn: int = 0) -> Array:
     """Return +1, -1, +1, ... along ``axis``, of the real type that belongs to ``like``."""
-    signs = _pattern(like.shape[axis], turn % 2, like.real.dtype.char)
     shape = [1] * like.ndim
     shape[axis] = -1
-    signs = signs.reshape(shape)
-    return signs if isinstance(like, np.ndarray) else namespace(like).asarray(signs)
+    if isinstance(like, np.ndarray):
+        return _pattern(like.shape[axis], turn % 2, like.real.dtype.char).reshape(shape)
+    xp = namespace(like)  # made where they are needed: a constant that is sent makes the host wait for the device
+    odd = (xp.arange(like.shape[axis], device=device(like)) + turn) % 2
+    return xp.reshape(xp.astype(1 - 2 * odd, xp.real(like).dtype), tuple(shape))
 
 
 @cache

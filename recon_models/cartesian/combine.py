@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from array_api_compat import device
+
 from hardware.device import Array, namespace
 from hardware.fourier import to_image, to_kspace
 
@@ -22,7 +24,7 @@ def root_sum_of_squares(images: Array) -> Array:
         (...) float32.
     """
     xp = namespace(images)
-    return xp.sqrt(xp.sum(images.real**2 + images.imag**2, axis=0))  # type: ignore[no-any-return]
+    return xp.sqrt(xp.sum(xp.real(images) ** 2 + xp.imag(images) ** 2, axis=0))  # type: ignore[no-any-return]
 
 
 def weighted_sum(images: Array, weights: Array) -> Array:
@@ -40,17 +42,16 @@ def centred(array: Array, size: int, axis: int) -> Array:
     """Cut or pad with zeros along ``axis`` to ``size`` points such that the origin, at n // 2, stays the origin."""
     length = array.shape[axis]
     start = length // 2 - size // 2
-    if start >= 0 and start + size <= length:
-        index = [slice(None)] * array.ndim
-        index[axis] = slice(start, start + size)
-        return array[tuple(index)]
-    xp = namespace(array)
-    width = [(0, 0)] * array.ndim
-    width[axis] = (max(0, -start), max(0, start + size - length))
-    padded: Array = xp.pad(array, width)
-    index = [slice(None)] * array.ndim
-    index[axis] = slice(max(0, start), max(0, start) + size)
-    return padded[tuple(index)]
+    source, target = [slice(None)] * array.ndim, [slice(None)] * array.ndim
+    source[axis] = slice(max(0, start), min(length, start + size))
+    target[axis] = slice(max(0, -start), min(size, length - start))
+    kept = array[tuple(source)]
+    if kept.shape[axis] == size:
+        return kept
+    shape = tuple(size if along == axis % array.ndim else points for along, points in enumerate(array.shape))
+    padded: Array = namespace(array).zeros(shape, dtype=array.dtype, device=device(array))
+    padded[tuple(target)] = kept
+    return padded
 
 
 def interpolated(image: Array, size: int, axis: int) -> Array:

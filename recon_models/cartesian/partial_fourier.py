@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import device
 
 from hardware.device import Array, namespace
 from hardware.fourier import filtered, to_image, to_kspace
@@ -97,16 +98,22 @@ def symmetry(kspace: Array, sampled: Sequence[Flags], axes: Sequence[int] = (-2,
     known = _along(axes, [flags.astype(np.float32) for flags in fewer], kspace)
     estimate = to_kspace(pocs(kspace * known, fewer, axes), axes)
     estimate *= _along(axes, [flags.astype(np.float32) for flags in sampled], kspace) - known
-    xp = namespace(kspace)
-    power = float(xp.vdot(estimate, estimate).real)
-    return min(max(float(xp.vdot(estimate, kspace).real) / power, 0.0), 1.0) if power else 0.0
+    power = _inner(estimate, estimate)
+    return min(max(_inner(estimate, kspace) / power, 0.0), 1.0) if power else 0.0
+
+
+def _inner(first: Array, second: Array) -> float:
+    """Return the real part of the inner product, on the host."""
+    xp = namespace(first, second)
+    return float(xp.real(xp.vecdot(xp.reshape(first, (-1,)), xp.reshape(second, (-1,)))))
 
 
 def _along(axes: Sequence[int], profiles: Sequence[Profile], like: Array) -> Array:
     """Return the product of one profile per axis, in the shape that multiplies ``like``."""
     shaped = [profile.reshape(-1, *[1] * (-1 - axis)) for axis, profile in zip(axes, profiles, strict=True)]
     product = math.prod(shaped[1:], start=shaped[0])
-    return namespace(like).asarray(product.reshape([1] * (like.ndim - product.ndim) + list(product.shape)))  # type: ignore[no-any-return]
+    shaped_product = product.reshape([1] * (like.ndim - product.ndim) + list(product.shape))
+    return namespace(like).asarray(shaped_product, device=device(like))  # type: ignore[no-any-return]
 
 
 def _unit(array: Array) -> Array:
