@@ -78,7 +78,8 @@ def filtered(image: Array, transfer: Array, axes: Sequence[int] = (-1,)) -> Arra
 def _centred(array: Array, axes: tuple[int, ...], *, inverse: bool) -> Array:
     axes = tuple(axis for axis in axes if array.shape[axis] != 1)  # a single point is its own transform
     if not axes:
-        return namespace(array).asarray(array, copy=True)
+        copied: Array = namespace(array).asarray(array, copy=True)
+        return copied
     if any(array.shape[axis] % 2 for axis in axes):
         return _shifted(array, axes, inverse=inverse)
     for axis in axes:
