@@ -56,8 +56,6 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     at_random = kspace.irregular
     if kspace.grid.acceleration != (1, 1) and calibration is None and not at_random:
         findings = (*findings, uncalibrated(kspace))
-    if not kspace.samples.any():
-        findings = (*findings, silent(kspace))
     for finding in findings:
         context.report(finding)
     findings = (*findings, *kspace.left_out)
@@ -69,6 +67,9 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
         pixels, how = sense_image(kspace), "CG-SENSE"
     else:
         pixels, how = _direct(event, kspace, calibration)
+    if not pixels.any():
+        findings = (*findings, silent(kspace))
+        context.report(findings[-1])
     in_snr = bool(kspace.noise) and how == FULL and not findings
     scale = lowered / level if in_snr else lowered
     return finished(pixels * np.float32(scale), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
