@@ -23,7 +23,7 @@ from recon_models.cartesian.sampling import Kind, describe
 _MOST_OF_A_RANDOM_PATTERN = 0.75
 _FEW_ASTRAY = 0.1
 _CALIBRATION = Flag.PARALLEL_CALIBRATION | Flag.PARALLEL_CALIBRATION_AND_IMAGING
-_FEW_LEFT = 8
+_FEW_LEFT = 4
 """Lines still to come when the image is formed of the others: enough of them to hide the transform behind."""
 _LAST = Flag.LAST_IN_SLICE | Flag.LAST_IN_REPETITION | Flag.LAST_IN_MEASUREMENT
 
@@ -101,15 +101,13 @@ class SliceKspace:
         self._form(y)
 
     def _form(self, y: int) -> None:
-        """Begin the image when few lines are left, go on with it until the last has come."""
+        """Form the image of the lines that are there when only few are left."""
         if self.forming is None:
             if self._outstanding == _FEW_LEFT and self._can_be_formed():
                 self.whiten_by_edges()
                 self.forming = Forming(self.samples, self.there[0], self.grid)
         elif self.forming.lines[y]:
             self.forming = None  # a line that is in it has come again
-        elif not self.complete:
-            self.forming.add(self.samples, self.there[0])
 
     def _can_be_formed(self) -> bool:
         """Whether nothing but lines is missing from the image."""

@@ -1,8 +1,9 @@
-"""From the lines of a slice to images along y and z: all at once, or the last lines one by one.
+"""From the lines of a slice to images along y and z: all at once, or the last few afterwards.
 
 The transform is linear, so the image of the lines that are there can be formed while the last few are still to come,
 and each of those adds one wave along y. What is left to do behind the last readout is then one pass over the images
-instead of a transform.
+instead of a transform. The waves are added in that pass, all at once: adding each as its line comes costs a pass of its
+own, 4 ms with 16 coils of 256 x 256, and a repetition time shorter than that would never be caught up with.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def shown(images: Complex, grid: Grid) -> Complex:
 
 
 class Forming:
-    """Coil images of one two-dimensional slice while its last lines come.
+    """Coil images of one two-dimensional slice without its last lines.
 
     Parameters
     ----------
@@ -59,15 +60,11 @@ class Forming:
         self.lines = there.copy()
         self.images = np.ascontiguousarray(shown(on_grid(samples, grid), grid)[:, 0])
 
-    def add(self, samples: Complex, there: Flags) -> None:
-        """Add, in place, the lines that are there and were not before; arguments as those of the constructor."""
-        new = np.flatnonzero(there & ~self.lines)
-        self.lines[new] = True
-        for image, lines in zip(self.images, samples[:, 0, new], strict=True):
-            np.add(image, self.waves[:, new] @ lines, out=image)
-
     def magnitude(self, samples: Complex, there: Flags) -> Real:
-        """Return the root sum of squares over coils, (y, x), with the lines that are there and were not added yet."""
+        """Return the root sum of squares over coils, (y, x), with the lines that have come since.
+
+        Arguments are those of the constructor.
+        """
         new = np.flatnonzero(there & ~self.lines)
         last, result = samples[:, 0, new], np.empty(self.images.shape[1:], np.float32)
         for begin in range(0, len(result), _ROWS_AT_ONCE):

@@ -62,7 +62,7 @@ class Encoding:
     def _combined(self, coil_images: Array) -> Array:
         xp = namespace(coil_images)
         # the conjugate is taken of the one sum instead of all the sensitivities
-        xp.conj(coil_images, out=coil_images)
+        coil_images = xp.conj(coil_images)
         coil_images *= self.sensitivities
         return xp.conj(xp.sum(coil_images, axis=0))  # type: ignore[no-any-return]
 
@@ -124,7 +124,7 @@ def cg_sense_hybrid(
 def _solve(encoding: Encoding, kspace: Array, iterations: int, regularisation: float, start: Array | None) -> Array:
     xp = namespace(kspace, encoding.weights, encoding.sensitivities)
     sensitivities, joint = levelled(encoding.sensitivities)
-    weights = xp.astype(encoding.weights, kspace.real.dtype)
+    weights = xp.astype(encoding.weights, xp.real(kspace).dtype)
     level = Encoding(sensitivities, weights, encoding.axes)
 
     def normal(image: Array) -> Array:
@@ -149,10 +149,10 @@ def levelled(sensitivities: Array) -> tuple[Array, Array]:
         (coils, [z], y, x) complex64 and ([z], y, x) float32: their product is the argument.
     """
     xp = namespace(sensitivities)
-    joint = xp.sqrt(xp.sum(sensitivities.real**2 + sensitivities.imag**2, axis=0))
-    joint *= joint > _INVISIBLE * xp.max(joint)
+    joint = xp.sqrt(xp.sum(xp.real(sensitivities) ** 2 + xp.imag(sensitivities) ** 2, axis=0))
+    joint = xp.where(joint > _INVISIBLE * xp.max(joint), joint, 0)
     visible = joint > 0
-    return sensitivities * (visible / xp.where(visible, joint, 1)), joint
+    return sensitivities * xp.where(visible, 1 / xp.where(visible, joint, 1), 0), joint
 
 
 def conjugate_gradients(
@@ -172,21 +172,23 @@ def conjugate_gradients(
         First guess, zero if absent.
     """
     xp = namespace(right)
-    solution = xp.zeros_like(right) if start is None else start.copy()
-    residual = right.copy() if start is None else right - operator(start)
-    direction = residual.copy()
-    power, enough = _power(residual), _CONVERGED * _power(right)
+    solution = xp.zeros_like(right) if start is None else xp.asarray(start, copy=True)
+    residual = xp.asarray(right, copy=True) if start is None else right - operator(start)
+    direction = xp.asarray(residual, copy=True)
+    power, enough = _inner(residual, residual), _CONVERGED * _inner(right, right)
     for _ in range(iterations):
         if power <= enough:
             break
         image = operator(direction)
-        step = power / xp.vdot(direction, image).real
+        step = power / _inner(direction, image)
         solution += step * direction
         residual -= step * image
-        power, before = _power(residual), power
+        power, before = _inner(residual, residual), power
         direction = residual + (power / before) * direction
-    return solution
+    return solution  # type: ignore[no-any-return]
 
 
-def _power(array: Array) -> Array:
-    return namespace(array).vdot(array, array).real  # type: ignore[no-any-return]
+def _inner(first: Array, second: Array) -> Array:
+    """Return the real part of the inner product."""
+    xp = namespace(first, second)
+    return xp.real(xp.vecdot(xp.reshape(first, (-1,)), xp.reshape(second, (-1,))))  # type: ignore[no-any-return]
