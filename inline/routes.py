@@ -51,6 +51,7 @@ class Route:
             warm()
 
 
+RECORD: Final = "record"
 DEPENDENCIES: Final = "dependencies"
 
 ROUTES: Final = {
@@ -59,7 +60,7 @@ ROUTES: Final = {
         Route("cartesian", "inline.pipelines.cartesian:cartesian", "Cartesian scans, GRAPPA where lines are skipped"),
         Route("epi", "inline.pipelines.epi:epi", "echo-planar imaging with ghost correction"),
         Route("invert", "inline.pipelines.invert:invert", "images with their contrast inverted, to test a connection"),
-        Route("record", "inline.pipelines.record:record", "keep the raw data, send nothing back"),
+        Route(RECORD, "inline.pipelines.record:record", "keep the raw data, send nothing back"),
         Route(DEPENDENCIES, "inline.pipelines.record:record", "tell which noise measurements are known"),
     )
 }

@@ -20,7 +20,7 @@ from inline.errors import BoresideError, ConnectionLostError, ScanError
 from inline.header import Scan
 from inline.mrd import messages as m
 from inline.noise_store import FileNoiseStore
-from inline.routes import DEPENDENCIES, ROUTES, resolve
+from inline.routes import DEPENDENCIES, RECORD, ROUTES, resolve
 from inline.scan import Context, Item, Readout
 from inline.settings import Settings
 from qc.finding import Finding, Severity
@@ -121,6 +121,10 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
         outcome.images += 1
     for _ in items:  # a pipeline may have had enough before the client has
         pass
+    if first is not None and not outcome.images and route.name not in (RECORD, DEPENDENCIES):
+        voice.say(
+            "info", "no image: the scan held no lines to make one of. Noise measurements are kept for later scans."
+        )
 
 
 def _items(messages: Iterator[m.Message], request: Request, voice: Voice) -> Iterator[Item]:

@@ -247,15 +247,14 @@ def test_measured_scan_loses_its_ghost(real_data):
 
 
 @pytest.mark.real_data
-def test_last_line_to_image_is_quick(real_data):
+def test_most_of_the_work_is_done_before_the_last_line(real_data):
     scan, readouts, _ = load(real_data / "ismrmrd" / "epi_bold_80_3T.h5")
-    due = 0.0
+    asked = []
 
     def stream():
-        nonlocal due
         for readout in readouts:
-            due = time.perf_counter()
+            asked.append(time.perf_counter())
             yield readout
 
     next(epi(stream(), scan, Context(report=print)))
-    assert time.perf_counter() - due < 0.05  # some 2 ms on an idle core
+    assert time.perf_counter() - asked[-1] < 0.5 * (time.perf_counter() - asked[0])

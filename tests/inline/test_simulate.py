@@ -3,7 +3,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import time
 
 import h5py
 import ismrmrd
@@ -257,12 +256,6 @@ def test_command_line(tmp_path):
     assert scan.encodings[0].recon.matrix == (32, 32, 1)
     assert scan.repetition_times_s == (pytest.approx(4e-3),)
     assert records["head"]["active_channels"][0] == 2
-
-
-def test_full_size_scan_is_quick(tmp_path):
-    start = time.perf_counter()
-    simulate("cartesian", tmp_path / "scan.h5")
-    assert time.perf_counter() - start < 4  # some 0.5 s; the limit allows for busy machines
 
 
 def test_same_seed_same_file_contents(tmp_path):
