@@ -122,9 +122,7 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
     for _ in items:  # a pipeline may have had enough before the client has
         pass
     if first is not None and not outcome.images and route.name not in (RECORD, DEPENDENCIES):
-        voice.say(
-            "info", "no image: the scan held no lines to make one of. Noise measurements are kept for later scans."
-        )
+        voice.say("info", "no image: the scan held no lines to make one of. Noise measurements are kept for later.")
 
 
 def _items(messages: Iterator[m.Message], request: Request, voice: Voice) -> Iterator[Item]:
