@@ -85,11 +85,16 @@ def _parse(trt: Any, builder: trt.Builder, model: bytes) -> trt.INetworkDefiniti
     network = need(builder.create_network(typed), "make a network", trt)
     parser = need(trt.OnnxParser(network, messages(trt)), "make a parser", trt)
     if not parser.parse(model):
-        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
+        errors = [_fault(parser.get_error(index)) for index in range(parser.num_errors)]
         raise ModelError("TensorRT cannot read the model: " + "; ".join(errors))
     if not network.num_outputs:  # no bytes at all are parsed without complaint
         raise ModelError("TensorRT finds no output in the model")
     return network
+
+
+def _fault(error: trt.ParserError) -> str:
+    node = f"{error.node_operator()} {error.node_name()}".strip()
+    return f"{node}: {error.desc()}" if node else str(error.desc())
 
 
 def _span(trt: Any, builder: trt.Builder, config: trt.IBuilderConfig, spans: Mapping[str, Span]) -> None:
