@@ -125,7 +125,7 @@ def test_one_bad_value_among_many(dtype, bad):
     assert not finite(array)
 
 
-def test_values_whose_sum_overflows_are_finite():
+def test_values_whose_sum_would_overflow_are_finite():
     assert finite(np.full(100, 3e38, np.float32))
     assert finite(np.full(100, 6e4, np.float16))
     assert finite(np.arange(3))

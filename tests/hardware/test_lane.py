@@ -1,4 +1,4 @@
-"""A call that never returns costs its caller a deadline and nobody the process."""
+"""Deadlines are kept, by calls that can be ended and by calls that never return."""
 
 from __future__ import annotations
 
@@ -49,3 +49,24 @@ def test_a_call_that_hangs_is_given_up_and_one_that_was_late_is_forgiven(lane):
     while lane.stuck:
         time.sleep(0.001)
     assert lane.call(lambda: 7, Deadline(30)) == 7
+
+
+def test_what_is_late_is_acted_upon_and_what_is_done_is_not():
+    acted = []
+    with Deadline(30).otherwise(lambda: acted.append("never")), Deadline(0.02).otherwise(lambda: acted.append("late")):
+        time.sleep(0.2)  # the later deadline came first and must not hide the earlier one
+    with Deadline(0.02).otherwise(lambda: acted.append("in time")):
+        pass
+    with Deadline(None).otherwise(lambda: acted.append("none")):
+        time.sleep(0.05)
+    assert acted == ["late"]
+
+
+def test_deadlines_that_move_on_are_kept_too():
+    acted = []
+    for _ in range(20):
+        with Deadline(0.05).otherwise(lambda: acted.append("too early")):
+            time.sleep(0.001)
+    with Deadline(0.05).otherwise(lambda: acted.append("late")):
+        time.sleep(0.5)
+    assert acted == ["late"]
