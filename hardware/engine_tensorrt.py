@@ -67,12 +67,15 @@ class TensorRTEngine(Engine):
         self.name = f"{name} on TensorRT"
         if not driver.has("cupy", "tensorrt"):
             raise DeviceError(f"{self.name}: {driver.trouble or 'no GPU with CuPy and TensorRT'}")
+        if device.index >= len(driver.gpus):
+            raise DeviceError(f"{self.name}: there is no {device.name}, only {len(driver.gpus)} GPUs")
         import tensorrt as trt
 
         limit = memory.budget(device) if memory_limit is None else memory_limit
         memory.use_async_pool(device, limit)
         store = _Store(model, spans, driver, device, cache)
-        self._runner = _from_cache(trt, store, device, limit) or Runner(trt, store.build(trt), device, limit)
+        with device.current():  # the builder measures on the current device
+            self._runner = _from_cache(trt, store, device, limit) or Runner(trt, store.build(trt), device, limit)
         self.inputs, self.outputs = self._runner.inputs, self._runner.outputs
 
     def _compute(self, arrays: Mapping[str, Array], deadline: Deadline) -> dict[str, Array]:
@@ -97,7 +100,7 @@ class _Store:
         self, model: bytes, spans: Mapping[str, Span], driver: Driver, device: Device, cache: EngineCache | None
     ) -> None:
         self._model, self._spans, self._cache = model, spans, cache
-        gpu, capability = driver.gpus[min(device.index, len(driver.gpus) - 1)]
+        gpu, capability = driver.gpus[device.index]
         self._machine = {"gpu": gpu, "sm": capability, "cuda": driver.cuda, **driver.versions}
         self._key = {
             **self._machine,

@@ -15,6 +15,7 @@ from hardware.device import Device
 from hardware.errors import MemoryBudgetError
 
 _CGROUP = Path("/sys/fs/cgroup")
+_pooled: set[int] = set()
 _SHARE = 0.5  # of what is free: the other half is for raw data and the classical reconstruction
 
 
@@ -37,16 +38,21 @@ def check(wanted: int, granted: int, who: str) -> None:
 
 
 def use_async_pool(device: Device, limit: int) -> None:
-    """Let CuPy allocate from CUDA's stream-ordered pool in this process, at most ``limit`` bytes.
+    """Let CuPy allocate from CUDA's stream-ordered pool in this process; the first call for a device settles its limit.
 
-    Its allocations wait for no other stream, unlike `cudaMalloc`, which waits for the whole device.
+    Its allocations wait for no other stream, unlike `cudaMalloc`, which waits for the whole device. In return an array
+    may be used on the stream it was allocated on and nowhere else without waiting. The limit, in bytes, binds CuPy
+    alone; others can still take from the same pool.
     """
     import cupy
 
+    if device.index in _pooled:
+        return
     with device.current():
         pool = cupy.cuda.MemoryAsyncPool()
         pool.set_limit(size=limit)
         cupy.cuda.set_allocator(pool.malloc)
+    _pooled.add(device.index)
 
 
 def _of_machine() -> float:

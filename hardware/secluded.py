@@ -10,7 +10,7 @@ import numpy as np
 from hardware.deadline import Deadline
 from hardware.device import Array
 from hardware.engine import Engine
-from hardware.errors import DeviceError, HardwareError
+from hardware.errors import DeviceError, HardwareError, MemoryBudgetError
 from hardware.lane import Lane
 
 BUILD_PATIENCE_S: Final = 600.0
@@ -64,7 +64,7 @@ class Secluded(Engine):
         if deadline.seconds > RUN_PATIENCE_S:
             deadline = Deadline(RUN_PATIENCE_S)
         results: dict[str, Array] = self._call(lambda: self._engine._compute(arrays, deadline), deadline)
-        return results
+        return _adopt(results)
 
     def _call(self, work: Callable[[], Any], deadline: Deadline) -> Any:
         try:
@@ -72,7 +72,8 @@ class Secluded(Engine):
         except HardwareError:
             raise
         except Exception as error:  # CuPy and the bindings raise classes of their own, which must not be imported here
-            raise DeviceError(f"{self.name}: {type(error).__name__}: {error}") from error
+            kind = MemoryBudgetError if type(error).__name__ == "OutOfMemoryError" else DeviceError
+            raise kind(f"{self.name}: {type(error).__name__}: {error}") from error
 
 
 def _settle(arrays: Mapping[str, Array]) -> None:
@@ -81,3 +82,14 @@ def _settle(arrays: Mapping[str, Array]) -> None:
         import cupy
 
         cupy.cuda.get_current_stream().synchronize()
+
+
+def _adopt(results: Mapping[str, Array]) -> dict[str, Array]:
+    """Copy arrays on a GPU to memory of the caller's stream.
+
+    The engine's own would be given back on the engine's stream, and handed out again there, while the caller's stream
+    may still be reading it.
+    """
+    owned = {name: result if isinstance(result, np.ndarray) else result.copy() for name, result in results.items()}
+    _settle(owned)
+    return owned

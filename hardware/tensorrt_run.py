@@ -68,8 +68,8 @@ class Runner:
         import cupy
 
         self._trt, self._device, self._limit = trt, device, limit
-        with device.current():
-            self._stream = device.stream()
+        self._stream = device.stream()
+        with device.current(), self._stream:  # memory belongs to the stream it is allocated on
             self._done = cupy.cuda.Event(disable_timing=True)
             self._runtime = need(trt.Runtime(messages(trt)), "start", trt)
             self._engine = need(self._runtime.deserialize_cuda_engine(plan), "load the engine", trt)
@@ -95,7 +95,7 @@ class Runner:
         dict
             New arrays of the library the inputs belong to.
         """
-        with self._device.current():
+        with self._device.current(), self._stream:
             self._until_idle(deadline)
             slot = self._slot(tuple(tuple(arrays[port.name].shape) for port in self.inputs))
             if all(isinstance(array, np.ndarray) for array in arrays.values()):
@@ -116,11 +116,10 @@ class Runner:
     def _on_device(self, slot: _Slot, arrays: Mapping[str, Array], deadline: Deadline) -> dict[str, Array]:
         import cupy
 
-        with self._stream:
-            for port in self.inputs:
-                cupy.copyto(slot.device[port.name], arrays[port.name])
-            self._launch(slot)
-            results = {port.name: slot.device[port.name].copy() for port in self.outputs}
+        for port in self.inputs:
+            cupy.copyto(slot.device[port.name], arrays[port.name])
+        self._launch(slot)
+        results = {port.name: slot.device[port.name].copy() for port in self.outputs}
         self._done.record(stream=self._stream)
         self._until_idle(deadline)
         return results

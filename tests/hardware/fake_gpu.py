@@ -42,6 +42,7 @@ class Faults:
 
 faults = Faults()
 memory: dict[int, np.ndarray] = {}
+owners: dict[int, ndarray] = {}
 
 
 def call(owner):
@@ -99,8 +100,13 @@ def _spoil(args, kwargs, value):
 
 class ndarray:
     def __init__(self, array):
-        self.host = array
+        self.host, self.stream = array, Stream.current
         memory[array.ctypes.data] = array
+        owners[array.ctypes.data] = self
+
+    def on(self, stream):
+        assert stream is self.stream, "memory is used on another stream than the one it was allocated on"
+        return self.host
 
     shape = property(lambda self: self.host.shape)
     dtype = property(lambda self: self.host.dtype)
@@ -112,19 +118,20 @@ class ndarray:
 
     @call("ndarray")
     def set(self, arr, stream=None):
-        stream.do(lambda: np.copyto(self.host, arr))
+        stream.do(lambda: np.copyto(self.on(stream), arr))
 
     @call("ndarray")
     def get(self, stream=None, order="C", out=None, blocking=True):
         if out is None:
             return self.host.copy()
-        stream.do(lambda: np.copyto(out, self.host))
+        stream.do(lambda: np.copyto(out, self.on(stream)))
         return out
 
     @call("ndarray")
     def copy(self):
         result = ndarray(np.empty_like(self.host))
-        Stream.current.do(lambda: np.copyto(result.host, self.host))
+        stream = Stream.current
+        stream.do(lambda: np.copyto(result.on(stream), self.host))
         return result
 
 
@@ -230,7 +237,9 @@ def empty(shape, dtype=float):
 
 @call("")
 def zeros(shape, dtype=float):
-    return ndarray(np.zeros(shape, dtype))
+    array = empty(shape, dtype)
+    Stream.current.do(lambda: array.host.fill(0))
+    return array
 
 
 @call("")
@@ -240,7 +249,8 @@ def asarray(a):
 
 @call("")
 def copyto(dst, src):
-    Stream.current.do(lambda: np.copyto(dst.host, src.host))
+    stream = Stream.current
+    stream.do(lambda: np.copyto(dst.on(stream), src.host))
 
 
 @call("")
@@ -444,12 +454,14 @@ class IExecutionContext:
 
     @call("IExecutionContext")
     def execute_async_v3(self, stream_handle):
-        assert self.scratch in memory
-        Stream.at(stream_handle).do(self.compute)
+        stream = Stream.at(stream_handle)
+        stream.do(lambda: self.compute(stream))
         return True
 
-    def compute(self):
+    def compute(self, stream):
         session = self.engine.session
+        for address in (self.scratch, *self.addresses.values()):
+            owners[address].on(stream)
         results = session.run(None, {one.name: memory[self.addresses[one.name]] for one in session.get_inputs()})
         for one, result in zip(session.get_outputs(), results, strict=True):
             np.copyto(memory[self.addresses[one.name]], result)
@@ -502,6 +514,7 @@ def install(monkeypatch) -> Faults:
     faults.released = threading.Event()
     faults.seen.clear()
     memory.clear()
+    owners.clear()
     Stream.streams.clear()
     Stream.current = Stream()
     return faults
