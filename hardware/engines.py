@@ -72,13 +72,23 @@ def load(
     for name, make in fast_engines(model, onnx, device, driver or probe(), cache, memory_limit):
         try:
             fast = Secluded(name, make, patience_s)
+        except HardwareError as error:
+            reasons.append(_reason(name, error))
+            continue
+        try:
             prove(fast, safe, model, patience_s)
         except HardwareError as error:
-            reasons.append(str(error) if str(error).startswith(name) else f"{name}: {error}")
-            _log.warning("an engine is not used: %s", reasons[-1])
+            fast.close()
+            reasons.append(_reason(name, error))
             continue
         return Preferred(fast, safe, reasons)
     return Preferred(None, safe, reasons)
+
+
+def _reason(name: str, error: HardwareError) -> str:
+    reason = str(error) if str(error).startswith(name) else f"{name}: {error}"
+    _log.warning("an engine is not used: %s", reason)
+    return reason
 
 
 def fast_engines(
@@ -159,9 +169,10 @@ class Preferred(Engine):
         return self._on_cpu(arrays, deadline)
 
     def _judge(self, error: HardwareError) -> None:
-        _log.warning("falling back to the CPU: %s", error)
-        if isinstance(error, DeviceError) or (self._fast is not None and self._fast.stuck):
+        _log.warning("falling back to the CPU: %s", str(error))  # the error itself would keep the arrays alive
+        if self._fast is not None and (isinstance(error, DeviceError) or self._fast.stuck):
             self.reasons.append(str(error))
+            self._fast.close()
             self._fast = None
 
     def _on_cpu(self, arrays: Mapping[str, Array], deadline: Deadline) -> dict[str, Array]:

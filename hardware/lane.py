@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -30,9 +31,10 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._work: _Work = queue.SimpleQueue()
         self._late: Future[Any] | None = None
-        threading.Thread(target=self._serve, name=name, daemon=True).start()
+        threading.Thread(target=_serve, args=(self._work,), name=name, daemon=True).start()
+        self._end = weakref.finalize(self, self._work.put, None)  # a lane nobody holds any more ends as well
 
     @property
     def stuck(self) -> bool:
@@ -63,13 +65,17 @@ class Lane:
 
     def close(self) -> None:
         """Let the thread end after the work it has."""
-        self._work.put(None)
+        self._end()
 
-    def _serve(self) -> None:
-        while (item := self._work.get()) is not None:
-            work, future = item
-            try:
-                future.set_result(work())
-            except BaseException as error:  # whatever a library raises belongs to the caller
-                future.set_exception(error)
-            del item, work, future  # an idle lane must not keep the last arrays alive
+
+_Work = queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
+
+
+def _serve(queued: _Work) -> None:
+    while (item := queued.get()) is not None:
+        work, future = item
+        try:
+            future.set_result(work())
+        except BaseException as error:  # whatever a library raises belongs to the caller
+            future.set_exception(error)
+        del item, work, future  # an idle lane must not keep the last arrays alive

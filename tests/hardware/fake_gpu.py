@@ -87,7 +87,7 @@ WRITERS = {"ndarray.set", "ndarray.get", "IExecutionContext.execute_async_v3", "
 
 def _spoil(args, kwargs, value):
     """Queue writing ``value`` over everything the GPU holds (a transfer that fails spoils as much)."""
-    stream = kwargs.get("stream") or Stream.at(next((a for a in args if isinstance(a, int)), 0)) or Stream.current
+    stream = kwargs.get("stream") or Stream.at(next((a for a in args if isinstance(a, int)), 0)) or current()
     out = kwargs.get("out")
 
     def work():
@@ -100,7 +100,7 @@ def _spoil(args, kwargs, value):
 
 class ndarray:
     def __init__(self, array):
-        self.host, self.stream = array, Stream.current
+        self.host, self.stream = array, current()
         memory[array.ctypes.data] = array
         owners[array.ctypes.data] = self
 
@@ -130,13 +130,26 @@ class ndarray:
     @call("ndarray")
     def copy(self):
         result = ndarray(np.empty_like(self.host))
-        stream = Stream.current
+        stream = current()
         stream.do(lambda: np.copyto(result.on(stream), self.host))
         return result
 
 
+class Here(threading.local):
+    """The current stream of each thread."""
+
+    stream: Stream | None = None
+
+
+here = Here()
+null: list[Stream] = []  # CUDA's stream 0, current where no other is
+
+
+def current():
+    return here.stream or null[0]
+
+
 class Stream:
-    current: Stream
     streams: ClassVar[dict[int, Stream]] = {}
 
     @call("Stream")
@@ -170,11 +183,11 @@ class Stream:
         return Graph(works)
 
     def __enter__(self):
-        self.before, Stream.current = Stream.current, self
+        self.before, here.stream = current(), self
         return self
 
     def __exit__(self, *_):
-        Stream.current = self.before
+        here.stream = self.before
 
 
 class Graph:
@@ -238,7 +251,7 @@ def empty(shape, dtype=float):
 @call("")
 def zeros(shape, dtype=float):
     array = empty(shape, dtype)
-    Stream.current.do(lambda: array.host.fill(0))
+    current().do(lambda: array.host.fill(0))
     return array
 
 
@@ -249,7 +262,7 @@ def asarray(a):
 
 @call("")
 def copyto(dst, src):
-    stream = Stream.current
+    stream = current()
     stream.do(lambda: np.copyto(dst.on(stream), src.host))
 
 
@@ -270,7 +283,7 @@ def memGetInfo():
 
 @call("")
 def get_current_stream():
-    return Stream.current
+    return current()
 
 
 # ---- TensorRT
@@ -516,5 +529,6 @@ def install(monkeypatch) -> Faults:
     memory.clear()
     owners.clear()
     Stream.streams.clear()
-    Stream.current = Stream()
+    here.stream = None
+    null[:] = [Stream()]
     return faults

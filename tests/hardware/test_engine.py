@@ -176,9 +176,23 @@ def test_warming_up_runs_every_shape(network):
         network.warm_up([{"picture": (1, 2, 16, 16)}])
 
 
-def test_nothing_falls_back_from_cuda_unasked():
-    with pytest.raises(DeviceError, match="cannot use CUDA"):
-        OnnxRuntimeEngine(cnn(depth=2, width=4), device=Device("cuda:0"))
+def test_nothing_falls_back_from_cuda_unasked(monkeypatch):
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(DeviceError, match="cannot use CUDA"):
+            OnnxRuntimeEngine(cnn(depth=2, width=4), device=Device("cuda:0"), memory_limit=1 << 30)
+    # a runtime with CUDA but without a driver says nothing and computes on the CPU
+    real, options = onnxruntime.InferenceSession, []
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda model, settings, providers: options.append(settings) or real(model, providers=["CPUExecutionProvider"]),
+    )
+    with pytest.raises(DeviceError, match="would run on CPUExecutionProvider"):
+        OnnxRuntimeEngine(cnn(depth=2, width=4), device=Device("cuda:0"), memory_limit=1 << 30)
+    assert options[0].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
 
 
 def test_threads_sleep_and_are_counted(monkeypatch):

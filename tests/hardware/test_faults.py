@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import fake_gpu
 import numpy as np
 import pytest
@@ -16,7 +18,11 @@ from hardware.selftest import selftest
 
 GPU = Device("cuda:0")
 DRIVER = Driver((("Fake", "8.6"),), 13020, {"driver": "1", "cupy": "1", "tensorrt": "11.4"})
-PATIENCE_S = {"hang": 0.2, "none": 0.2}  # what must be waited for in vain
+
+
+def patience_s(name, kind):
+    """Return how long to wait: briefly where it is in vain."""
+    return 0.2 if kind == "hang" or (name, kind) == ("Event.done", "none") else 30.0
 
 
 @pytest.fixture
@@ -26,6 +32,12 @@ def faults(monkeypatch):
     faults = fake_gpu.install(monkeypatch)
     yield faults
     faults.released.set()
+    while LOADED:
+        LOADED.pop().close()
+    for thread in threading.enumerate():  # what was given up must not go on into the next test
+        if "TensorRT" in thread.name:
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +55,12 @@ def truth(model, image):
     return engines.load(model).run({"image": image})["result"]
 
 
-def load(model, patience_s=30.0):
-    return engines.load(model, GPU, driver=DRIVER, patience_s=patience_s)
+LOADED = []
+
+
+def load(model, patience_s=30.0, **options):
+    LOADED.append(engines.load(model, GPU, **({"driver": DRIVER, "patience_s": patience_s} | options)))
+    return LOADED[-1]
 
 
 def test_tensorrt_computes_when_nothing_fails(faults, model, image, truth):
@@ -72,7 +88,7 @@ def test_arrays_on_the_gpu_stay_there(faults, model, image, truth):
     transfers = [faults.seen.count("ndarray.set"), faults.seen.count("ndarray.get")]
     # CuPy's own arithmetic, which the checks around a run need, has no fake
     result = engine._fast._compute({"image": cupy.asarray(image)}, engines.Deadline(30))["result"]
-    assert result.stream is fake_gpu.Stream.current  # not the engine's
+    assert result.stream is fake_gpu.current()  # not the engine's
     np.testing.assert_allclose(result.host, truth, rtol=1e-5, atol=1e-6)
     assert [faults.seen.count("ndarray.set"), faults.seen.count("ndarray.get")] == transfers
 
@@ -95,7 +111,7 @@ HARMLESS = {("ndarray.get", "none")}  # returns the array it was given to fill
 @pytest.mark.parametrize(("name", "kind"), EVERY)
 def test_a_fault_while_loading(faults, model, image, truth, name, kind):
     faults.set(name, kind)
-    engine = load(model, PATIENCE_S.get(kind, 30.0))
+    engine = load(model, patience_s(name, kind))
     np.testing.assert_allclose(engine.run({"image": image}, 10)["result"], truth, rtol=1e-5, atol=1e-6)
     if faults.hit and (name, kind) not in HARMLESS:
         assert engine.name.endswith("CPU")
@@ -109,7 +125,7 @@ def test_a_fault_while_running(faults, model, image, truth, name, kind):
     faults.set(name, kind)
     for _ in range(2):
         try:
-            result = engine.run({"image": image}, PATIENCE_S.get(kind, 30.0))["result"]
+            result = engine.run({"image": image}, patience_s(name, kind))["result"]
         except DeadlineError:
             assert kind in ("hang", "none")
             continue
@@ -120,14 +136,15 @@ def test_a_fault_while_running(faults, model, image, truth, name, kind):
 
 
 def test_more_memory_than_granted(faults, model, image, truth):
-    engine = engines.load(model, GPU, driver=DRIVER, memory_limit=1000)
+    engine = load(model, memory_limit=1000)
     assert "1,000 are granted" in engine.reasons[0]
+    assert "empty" not in faults.seen  # it was refused before anything was taken
     np.testing.assert_allclose(engine.run({"image": image})["result"], truth)
 
 
 def test_memory_for_one_more_shape_is_refused_before_it_is_taken(faults, model, image, truth):
     onnx = model.onnx()
-    engine = engines.load(model, GPU, driver=DRIVER, memory_limit=(1 << 20) + len(onnx) + 10_000)
+    engine = load(model, memory_limit=(1 << 20) + len(onnx) + 10_000)
     assert engine.name.endswith("TensorRT")
     np.testing.assert_allclose(engine.run({"image": image})["result"], truth, rtol=1e-5)
     assert engine.name.endswith("TensorRT")  # other shapes still fit
@@ -137,17 +154,17 @@ def test_memory_for_one_more_shape_is_refused_before_it_is_taken(faults, model, 
 def test_a_built_engine_is_kept_and_one_that_does_not_load_is_built_again(faults, model, image, truth, tmp_path):
     folder = tmp_path / "engines"
     for built in (1, 1):
-        engines.load(model, GPU, driver=DRIVER, cache=folder).run({"image": image})
+        load(model, cache=folder).run({"image": image})
         assert faults.seen.count("Builder.build_serialized_network") == built
     other = Driver(DRIVER.gpus, DRIVER.cuda, DRIVER.versions | {"tensorrt": "11.5"})
-    engines.load(model, GPU, driver=other, cache=folder)
+    load(model, driver=other, cache=folder)
     assert faults.seen.count("Builder.build_serialized_network") == 2
     faults.seen.clear()
     for entry in folder.iterdir():
         whole = bytearray(entry.read_bytes())
         whole[-5] ^= 1
         entry.write_bytes(whole)
-    engine = engines.load(model, GPU, driver=DRIVER, cache=folder)
+    engine = load(model, cache=folder)
     assert faults.seen.count("Builder.build_serialized_network") == 1
     np.testing.assert_allclose(engine.run({"image": image})["result"], truth, rtol=1e-5, atol=1e-6)
 

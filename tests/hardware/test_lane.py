@@ -36,6 +36,15 @@ def raise_(error):
     raise error
 
 
+def test_a_lane_nobody_holds_ends():
+    lane = Lane("abandoned")
+    thread = next(thread for thread in threading.enumerate() if thread.name == "abandoned")
+    lane.call(int, Deadline(30))
+    del lane
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_a_call_that_hangs_is_given_up_and_one_that_was_late_is_forgiven(lane):
     released = threading.Event()
     start = time.monotonic()
