@@ -399,7 +399,9 @@ class Runtime:
 class ICudaEngine:
     def __init__(self, profiles, model):
         self.spans = profiles[0] if profiles else {}
-        self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # no threads of its own that spin beside the test's
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.ends = [*self.session.get_inputs(), *self.session.get_outputs()]
 
     def find(self, name):
