@@ -1,4 +1,4 @@
-"""The command line: `boreside serve | send | simulate | demo | replay | export | doctor`.
+"""The command line: `boreside serve | send | simulate | demo | replay | export | models | doctor`.
 
 Whatever is heavy is imported by the subcommand that needs it, so that help comes at once.
 """
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _doctor):
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _doctor):
         add(commands)
     return parser
 
@@ -201,6 +201,21 @@ def _run_export(arguments: argparse.Namespace) -> int:
     for line in export(arguments.journal, arguments.output):
         _say(line)
     return 0
+
+
+def _models(commands: Any) -> None:
+    command = commands.add_parser(
+        "models", help="list or verify the networks", description="List the networks, or verify them on this machine."
+    )
+    command.add_argument("what", choices=("list", "verify"))
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(run=_run_models)
+
+
+def _run_models(arguments: argparse.Namespace) -> int:
+    from inline.models import run
+
+    return run(arguments.what, as_json=arguments.json, say=_say)
 
 
 def _doctor(commands: Any) -> None:
