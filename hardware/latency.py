@@ -45,6 +45,15 @@ class Latency:
         """Mean duration in seconds, NaN before the first."""
         return self.total_s / self.count if self.count else math.nan
 
+    def summary(self) -> dict[str, float]:
+        """Return the number of durations and the quantiles that a report shows, as plain values."""
+        return {
+            "n": self.count,
+            "p50_s": self.quantile_s(0.5),
+            "p90_s": self.quantile_s(0.9),
+            "max_s": self.longest_s,
+        }
+
     def quantile_s(self, fraction: float) -> float:
         """Return the duration that ``fraction`` of all stayed under, in seconds; NaN before the first."""
         if not self.count:

@@ -20,11 +20,12 @@ from typing import Any, Final
 import numpy as np
 
 from hardware.catalog import Model
-from hardware.device import Array, Device
+from hardware.device import CPU, Array, Device
 from hardware.engine import Engine
 from hardware.engine_onnx import OnnxRuntimeEngine
 from hardware.engines import TOLERANCE, fast_engines, nrmse
 from hardware.errors import HardwareError, ModelError
+from hardware.kernels.selftest import kernels
 from hardware.latency import Latency
 from hardware.probe import Driver, probe
 from hardware.secluded import BUILD_PATIENCE_S, RUN_PATIENCE_S, Secluded
@@ -45,7 +46,7 @@ def selftest(
     runs: int = RUNS,
     patience_s: float = BUILD_PATIENCE_S,
 ) -> dict[str, Any]:
-    """Run every model on every engine against the CPU.
+    """Run every kernel against its twin, and every model on every engine against the CPU.
 
     Parameters
     ----------
@@ -66,18 +67,25 @@ def selftest(
     -------
     dict
         ``ok``: whether every engine that ran agreed and no model was refused; ``gpu_executed``: whether a GPU computed
-        anything; ``machine``: provenance; ``models``: one entry each with ``name``, ``sha256``, ``error`` and
-        ``engines``. Times are in seconds.
+        anything; ``machine``: provenance; ``kernels``: see `hardware.kernels.selftest`; ``models``: one entry each with
+        ``name``, ``sha256``, ``error`` and ``engines``. Times are in seconds.
     """
     found = driver or (Driver() if device.is_cpu else probe())
     entries = [_entry(model, device, found, cache, runs, patience_s) for model in models]
-    results = [result for entry in entries for result in entry["engines"]]
+    computed = [result for where in _places(device, found) for result in kernels(where, runs)]
+    results = [*computed, *(result for entry in entries for result in entry["engines"])]
     return {
         "ok": all(not entry["error"] for entry in entries) and all(r["agrees"] is not False for r in results),
         "gpu_executed": any(result["executed"] and result["device"] != "cpu" for result in results),
         "machine": machine(device, found),
+        "kernels": computed,
         "models": entries,
     }
+
+
+def _places(device: Device, driver: Driver) -> list[Device]:
+    """Return where kernels can be tried: never on a GPU that the probe has not seen at work."""
+    return [CPU, device] if not device.is_cpu and driver.has("cupy") else [CPU]
 
 
 def machine(device: Device, driver: Driver) -> dict[str, Any]:
@@ -161,12 +169,7 @@ def _measured(
         "allowed_nrmse": allowed,
         "parity": parity,
         "first_s": first_s,
-        "latency": {
-            "n": latency.count,
-            "p50_s": latency.quantile_s(0.5),
-            "p90_s": latency.quantile_s(0.9),
-            "max_s": latency.longest_s,
-        },
+        "latency": latency.summary(),
     }
 
 

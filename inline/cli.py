@@ -222,11 +222,17 @@ def _doctor(commands: Any) -> None:
     command = commands.add_parser(
         "doctor", help="check this machine", description="Check whether this machine can run a node, and what to do."
     )
+    command.add_argument("--selftest", action="store_true", help="compute on this machine and compare with the truth")
+    command.add_argument("--report", type=Path, default=Path("selftest.json"), help="what --selftest writes")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=_run_doctor)
 
 
 def _run_doctor(arguments: argparse.Namespace) -> int:
+    if arguments.selftest:
+        from inline.selftest import run
+
+        return run(arguments.report, as_json=arguments.json, say=_say)
     import json
 
     from inline.doctor import examine
