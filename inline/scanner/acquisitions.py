@@ -12,6 +12,7 @@ import numpy.typing as npt
 from inline.header import Limit
 from inline.mrd.headers import ACQUISITION
 from inline.mrd.messages import Flag
+from inline.scanner.faults import triggers
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Header
 from recon_models.physics.coils import noise
@@ -106,6 +107,15 @@ def complete(headers: Header, *, coils: int, times_s: Real, slice_positions_m: R
     headers["position"] = _CENTRE_MM + 1e3 * offsets[:, None] * normal
     headers["read_dir"], headers["phase_dir"], headers["slice_dir"] = read, phase, normal
     headers["patient_table_position"] = (0.0, 0.0, -1040.0)
+
+
+def gate(headers: Header, tr_s: float, protocol: Protocol, random: np.random.Generator) -> None:
+    """Let the physiological clock count from the latest heart beat that the scanner saw."""
+    times_s = np.arange(len(headers)) * tr_s
+    missed = next((fault for fault in protocol.faults if fault.kind == "missed-trigger"), None)
+    beats = triggers(float(times_s[-1]), protocol.rr_s, missed, random)
+    latest = beats[np.searchsorted(beats, times_s, side="right") - 1]
+    headers["physiology_time_stamp"][:, 0] = np.floor((times_s - latest) / TICK_S)
 
 
 def with_noise_scan(

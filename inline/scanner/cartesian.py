@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 
 from inline.header import Limit, Space
 from inline.mrd.messages import Flag
-from inline.scanner import acquisitions
+from inline.scanner import acquisitions, faults
 from inline.scanner.description import describe
 from inline.scanner.head import (
     FIELD_OF_VIEW_M,
@@ -24,7 +26,7 @@ from inline.scanner.head import (
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Header, Recording
 from recon_models.physics import sampling
-from recon_models.physics.motion import pose
+from recon_models.physics.motion import Pose, pose
 
 Complex = npt.NDArray[np.complex64]
 
@@ -48,22 +50,46 @@ def record(protocol: Protocol) -> Recording:
     images = np.stack([[perfect_images(lines, matrix, partitions) for lines in row] for row in still])
     truth, receiver = truths(volunteer, images, protocol, random)
 
-    lines = _lines(protocol, matrix, random)
-    headers = _headers(protocol, matrix, lines)
+    headers = _headers(protocol, matrix, _lines(protocol, matrix, random))
     index = headers["idx"]
-    wanted = np.resize([line + matrix * partition for line, partition in lines], len(headers))
+    # on the full grid, whatever a partial Fourier scan counts from
+    wanted = index["kspace_encode_step_1"].astype(int) + sampling.first_line(matrix, protocol.partial_fourier)
+    wanted += matrix * index["kspace_encode_step_2"]
     samples = np.stack([still[i["contrast"]][i["slice"]][line] for i, line in zip(index, wanted, strict=True)])
-    for number in range(len(headers) if protocol.motion else 0):
-        fraction = number / max(len(headers) - 1, 1)
-        there = volunteer.moved(pose(protocol.motion, fraction, number * _tr_s(protocol)))
-        at = wanted[number : number + 1]
-        place, echo = int(index["slice"][number]), echoes[index["contrast"][number]]
-        samples[number] = there.lines(place, echo, kx, ky[at], None if kz is None else kz[at])[0]
+    poses = _poses(protocol, headers)
+    for there, group in _together(poses, index):
+        at = wanted[group]
+        place, echo = int(index["slice"][group[0]]), echoes[index["contrast"][group[0]]]
+        samples[group] = volunteer.moved(there).lines(place, echo, kx, ky[at], None if kz is None else kz[at])
     samples = receiver.receive(samples[..., -int(headers["number_of_samples"][0]) :], random)
+    labels = faults.spoil(samples, poses, protocol, receiver.covariance, random)
+    before: Sequence[Complex] = ()
     if protocol.noise_scan:
         headers, before = acquisitions.with_noise_scan(headers, receiver.covariance, random)
-        return Recording(_xml(protocol, matrix), headers, [*before, *samples], truth)
-    return Recording(_xml(protocol, matrix), headers, list(samples), truth)
+    arrived = faults.arriving(len(headers), len(before), protocol, random)
+    truth |= faults.truths(poses, labels, len(before), arrived)
+    everything = [*before, *samples]
+    kept = [everything[number] for number in arrived.order]
+    return Recording(_xml(protocol, matrix), headers[arrived.order], kept, truth)
+
+
+def _poses(protocol: Protocol, headers: Header) -> list[Pose]:
+    """Return where the head is at each readout; it lies still during a prescan."""
+    scan = headers["flags"] & np.uint64(Flag.PARALLEL_CALIBRATION) == 0
+    first = int(np.argmax(scan)) if protocol.prescan else 0
+    last = max(len(headers) - 1 - first, 1)
+    numbers = np.arange(len(headers)) - first
+    return [pose(protocol.motion, n / last, n * _tr_s(protocol)) if n >= 0 else Pose() for n in numbers.tolist()]
+
+
+def _together(poses: list[Pose], index: npt.NDArray[np.void]) -> Iterator[tuple[Pose, list[int]]]:
+    """Yield the readouts that a moved head gives to the same slice and echo, which are computed at once."""
+    groups: dict[tuple[Pose, int, int], list[int]] = {}
+    for number, (there, counters) in enumerate(zip(poses, index, strict=True)):
+        if there != Pose():
+            groups.setdefault((there, int(counters["slice"]), int(counters["contrast"])), []).append(number)
+    for (there, _, _), group in groups.items():
+        yield there, group
 
 
 def _tr_s(protocol: Protocol) -> float:
@@ -104,12 +130,19 @@ def _calibration(protocol: Protocol, matrix: int) -> npt.NDArray[np.bool_]:
 def _headers(protocol: Protocol, matrix: int, lines: list[tuple[int, int]]) -> Header:
     headers = acquisitions.table((protocol.repetitions, protocol.contrasts, protocol.slices, protocol.averages), lines)
     acquisitions.flag_edges(headers)
+    if protocol.prescan:
+        central = itertools.product(range(protocol.partitions), sampling.central(matrix, protocol.prescan).tolist())
+        before = acquisitions.table((1, 1, protocol.slices, 1), [(line, partition) for partition, line in central])
+        before["flags"] = np.uint64(Flag.PARALLEL_CALIBRATION)
+        headers = np.concatenate([before, headers])
     acquisitions.complete(
         headers,
         coils=protocol.coils,
         times_s=np.arange(len(headers)) * _tr_s(protocol),
         slice_positions_m=slice_positions(protocol.slices),
     )
+    if protocol.rr_s:
+        acquisitions.gate(headers, _tr_s(protocol), protocol, np.random.default_rng([protocol.seed, 1]))
     dropped = 2 * round(protocol.asymmetric_echo * matrix)
     headers["number_of_samples"] = 2 * matrix - dropped
     headers["center_sample"] = matrix - dropped
@@ -150,4 +183,5 @@ def _xml(protocol: Protocol, matrix: int) -> str:
         },
         sequence_type="Flash",
         acceleration=protocol.acceleration,
+        calibration_mode="separate" if protocol.prescan else "",
     )

@@ -21,6 +21,7 @@ def describe(
     sequence: Mapping[str, Sequence[float]],
     sequence_type: str,
     acceleration: int = 1,
+    calibration_mode: str = "",
     trajectory: str = "cartesian",
     trajectory_longs: Mapping[str, int] | None = None,
     trajectory_doubles: Mapping[str, float] | None = None,
@@ -33,6 +34,8 @@ def describe(
         Range of each counter, in the schema's order.
     sequence
         ``TR``, ``TE``, ``TI`` in ms, ``flipAngle_deg``, ``echo_spacing`` in ms; each a list, in the schema's order.
+    calibration_mode
+        How calibration lines are acquired; embedded in an accelerated scan unless it is given.
     trajectory_longs, trajectory_doubles
         Parameters of the trajectory's description; left out where None.
     """
@@ -77,7 +80,7 @@ def describe(
     parallel = ET.SubElement(encoding, "parallelImaging")
     factors = {"kspace_encoding_step_1": acceleration, "kspace_encoding_step_2": 1}
     _fill(parallel, "accelerationFactor", factors)
-    ET.SubElement(parallel, "calibrationMode").text = "embedded" if acceleration > 1 else "other"
+    ET.SubElement(parallel, "calibrationMode").text = calibration_mode or ("embedded" if acceleration > 1 else "other")
     parameters = ET.SubElement(root, "sequenceParameters")
     for name in ("TR", "TE", "TI", "flipAngle_deg"):
         _repeat(parameters, name, sequence.get(name, ()))

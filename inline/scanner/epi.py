@@ -44,6 +44,17 @@ GRADIENT_DELAY_S: Final = 1.2e-6
 REVERSE_PHASE_RAD: Final = 0.35
 """By which lines read backwards lead."""
 
+_NOT_SIMULATED: Final = (
+    "acceleration",
+    "partitions",
+    "contrasts",
+    "asymmetric_echo",
+    "random",
+    "order",
+    "prescan",
+    "rr_s",
+    "faults",
+)
 _TR_S: Final = 2.0
 _ECHO_S: Final = 27e-3
 _RAMP_S: Final = 160e-6
@@ -87,7 +98,7 @@ def record(protocol: Protocol) -> Recording:
 
 def _check(protocol: Protocol) -> None:
     usual = Protocol()
-    for name in ("acceleration", "partitions", "contrasts", "asymmetric_echo", "random", "order"):
+    for name in _NOT_SIMULATED:
         if getattr(protocol, name) != getattr(usual, name):
             raise ConfigurationError(f"single-shot EPI is simulated without {name.replace('_', ' ')}; leave it out")
 

@@ -68,10 +68,13 @@ class Volunteer:
         What each slice excites: ellipses, or the ellipsoids of a slab.
     arrays
         The coils as each slice sees them.
+    heights_m
+        Of each slice, empty for a slab.
     """
 
     sections: tuple[Phantom, ...]
     arrays: tuple[Sensitivities, ...]
+    heights_m: tuple[float, ...] = ()
 
     @classmethod
     def lying_still(cls, protocol: Protocol) -> Volunteer:
@@ -84,11 +87,15 @@ class Volunteer:
         return cls(
             tuple(head().section(z) for z in heights),
             tuple(array(protocol.coils, period, z_m=z) for z in heights),
+            tuple(heights),
         )
 
     def moved(self, place: Pose) -> Volunteer:
         """Return the volunteer in another pose; the coils stay."""
-        return replace(self, sections=tuple(s.moved(place.angle_rad, place.shift_m) for s in self.sections))
+        sections = self.sections
+        if place.through_m and self.heights_m:  # the slice stays where it is and sees another part of the head
+            sections = tuple(head().section(z - place.through_m) for z in self.heights_m)
+        return replace(self, sections=tuple(s.moved(place.angle_rad, place.shift_m, place.through_m) for s in sections))
 
     def lines(self, number: int, echo_s: float, kx: Real, ky: Real, kz: Real | None = None) -> Complex:
         """Noise-free lines of slice ``number``: (lines, coils, samples)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inline.scanner.faults import Fault
 from recon_models.physics.motion import Motion
 
 
@@ -42,8 +43,14 @@ class Protocol:
         Time from one readout to the next (Cartesian) or one shot to the next (EPI); 0 stands for 3 ms or 2 s.
     noise_scan
         Whether noise is measured before the scan.
+    prescan
+        Lines around the centre measured before the scan, as a separate reference; none are then embedded in it.
+    rr_s
+        Time from one heart beat to the next; 0 stands for a scan that follows no heart.
     motion
         What the head does.
+    faults
+        What breaks.
     """
 
     seed: int = 0
@@ -63,9 +70,13 @@ class Protocol:
     order: str = "linear"
     tr_s: float = 0.0
     noise_scan: bool = True
+    prescan: int = 0
+    rr_s: float = 0.0
     motion: tuple[Motion, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @property
     def calibration_lines(self) -> int:
         """Fully sampled lines around the centre."""
-        return (24 if self.acceleration > 1 else 0) if self.calibration is None else self.calibration
+        usual = 24 if self.acceleration > 1 and not self.prescan else 0
+        return usual if self.calibration is None else self.calibration

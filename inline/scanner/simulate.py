@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from inline.errors import ConfigurationError
 from inline.scanner import cartesian, epi
+from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
 from recon_models.physics.motion import KINDS, Motion
@@ -81,17 +82,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("averages", "how often each slice is acquired"),
         ("contrasts", "echo times"),
         ("partial_fourier", "fraction of the lines that is acquired"),
+        ("prescan", "lines around the centre measured before the scan as a separate reference"),
         ("asymmetric_echo", "fraction of the readout left out before the echo"),
     ):
         default = getattr(usual, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=meaning)
     parser.add_argument("--calibration", type=int, help="fully sampled central lines (default: 24 if accelerated)")
     parser.add_argument("--tr", type=float, default=0.0, metavar="MS", help="repetition time in milliseconds")
+    parser.add_argument("--rr", type=float, default=0.0, metavar="MS", help="heart beat interval; 0: no gating")
     parser.add_argument("--order", choices=("linear", "interleaved"), default=usual.order, help="order of the lines")
     parser.add_argument("--random", action="store_true", help="choose lines at random, denser in the centre")
     parser.add_argument("--no-noise-scan", dest="noise_scan", action="store_false", help="measure no noise before")
     parser.add_argument(
         "--motion", action="append", default=[], metavar="KIND[:MM][@FRACTION]", help=f"{', '.join(KINDS)}; repeatable"
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND[:SIZE][@FRACTION]",
+        help=f"{', '.join(FAULTS)}; repeatable",
     )
 
 
@@ -100,5 +110,6 @@ def run(arguments: argparse.Namespace) -> None:
     options = dict(vars(arguments))
     names = Protocol.__dataclass_fields__
     options["motion"] = tuple(motion(text) for text in arguments.motion)
-    options["tr_s"] = arguments.tr * 1e-3
+    options["faults"] = tuple(fault(text) for text in arguments.fault)
+    options["tr_s"], options["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
     simulate(arguments.kind, arguments.output, **{name: options[name] for name in names})

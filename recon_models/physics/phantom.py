@@ -121,8 +121,8 @@ class Phantom:
             found[region.holds(points_m)] = names.index(region.tissue)
         return found
 
-    def moved(self, angle_rad: float, shift_m: tuple[float, float]) -> Phantom:
-        """Rotate the head about the z axis through the origin, then shift it along x and y."""
+    def moved(self, angle_rad: float, shift_m: tuple[float, float], through_m: float = 0.0) -> Phantom:
+        """Rotate the head about the z axis through the origin, then shift it along x and y and, in 3D, z."""
         cosine, sine = float(np.cos(angle_rad)), float(np.sin(angle_rad))
         return Phantom(
             tuple(
@@ -131,7 +131,7 @@ class Phantom:
                     centre_m=(
                         cosine * region.centre_m[0] - sine * region.centre_m[1] + shift_m[0],
                         sine * region.centre_m[0] + cosine * region.centre_m[1] + shift_m[1],
-                        *region.centre_m[2:],
+                        *(z + through_m for z in region.centre_m[2:]),
                     ),
                     angle_rad=region.angle_rad + angle_rad,
                 )

@@ -1,0 +1,164 @@
+"""Thresholds, each with where it comes from; a site may set its own, per protocol.
+
+A limits file is TOML. What stands under a protocol's name (with ``*`` and ``?`` as in file names) holds for it alone:
+
+    [limits.motion]
+    amber = 25
+    red = 80
+
+    [protocols."*FLAIR*".spikes]
+    red = 12
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from qc.finding import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """From where on a measure is amber, and from where on red.
+
+    Attributes
+    ----------
+    amber, red
+        In the unit of the measure; infinity for never.
+    measure
+        What is measured, with its unit.
+    source
+        A paper, a standard, or the simulated scans it was set on.
+    """
+
+    amber: float
+    red: float
+    measure: str
+    source: str
+
+    def colour(self, value: float) -> Severity:
+        """Return the severity of a value."""
+        return Severity.RED if value >= self.red else Severity.AMBER if value >= self.amber else Severity.GREEN
+
+
+Limits = Mapping[str, Limit]
+
+NEVER: Final = float("inf")
+_CLEAN: Final = "clean simulated scans of benchmarks/qc.py, seeds 1000-1199, a fifth of them at SNR 10"
+
+SHIPPED: Final[Limits] = MappingProxyType(
+    {
+        "motion": Limit(
+            20.0,
+            60.0,
+            "cumulative log likelihood ratio of motion",
+            f"no alarm in 200 {_CLEAN}; five lines at the most a single line may say are red",
+        ),
+        "motion impact": Limit(
+            0.003,
+            0.02,
+            "estimated error of the image, NRMSE",
+            "below 0.01 motion counts as harmless; the estimate is good to a factor of two",
+        ),
+        "spikes": Limit(
+            8.0,
+            12.0,
+            "amplitude over the line's median, in 1.4826 median absolute deviations",
+            f"8 is the usual robust outlier limit; no alarm in {_CLEAN}",
+        ),
+        "interference": Limit(
+            3.0,
+            6.0,
+            "power of a frequency over its neighbours', over 16 lines",
+            f"a column of noise from 8 coils stays below 1.5; no alarm in {_CLEAN}",
+        ),
+        "saturation": Limit(
+            1.0, 4.0, "readouts with samples at the limit of the receiver", "one is one too many; shots repeat it"
+        ),
+        "coil": Limit(
+            8.0,
+            20.0,
+            "noise power of a coil over its own before, or before over now",
+            f"9 dB; no alarm in {_CLEAN}",
+        ),
+        "noise level": Limit(
+            2.0, NEVER, "noise power of all coils over that before", f"3 dB: SNR falls by 30 %; no alarm in {_CLEAN}"
+        ),
+        "missed triggers": Limit(
+            1.5, 1.5, "RR interval over the median", "a missed beat doubles the interval; half of it is the middle"
+        ),
+        "double triggers": Limit(
+            1 / 0.6, 1 / 0.6, "median over RR interval", "the shortest RR of a sinus rhythm is 0.6 of its median"
+        ),
+        "irregular rhythm": Limit(
+            0.2, NEVER, "relative deviation of the RR interval from its median", "arrhythmia rejection window of 20 %"
+        ),
+        "missing readouts": Limit(1.0, 1.0, "readouts that never came", "none may be lost"),
+        "disordered readouts": Limit(1.0, NEVER, "readouts out of order", "harmless if they all come"),
+        "echo shift": Limit(2.0, NEVER, "samples between the echo and its announced place", f"no alarm in {_CLEAN}"),
+        "navigator": Limit(0.2, NEVER, "relative difference of a navigator from the first", "a fifth of the signal"),
+    }
+)
+
+
+def load(path: Path) -> Mapping[str, Any]:
+    """Read a site's limits file.
+
+    Raises
+    ------
+    ValueError
+        If it is no TOML.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+
+
+def limits(site: Mapping[str, Any] | None = None, protocol: str = "") -> Limits:
+    """Return the limits for a protocol.
+
+    Parameters
+    ----------
+    site
+        Contents of a limits file; None for the shipped limits.
+    protocol
+        Name of the protocol as the header gives it.
+
+    Raises
+    ------
+    ValueError
+        If the file names a measure or a key that does not exist, or amber lies above red.
+    """
+    found = dict(SHIPPED)
+    if site is None:
+        return MappingProxyType(found)
+    unknown = set(site) - {"limits", "protocols"}
+    if unknown:
+        raise ValueError(f"the limits file has an unknown section {min(unknown)!r}; use `limits` and `protocols`")
+    _apply(found, site.get("limits", {}), "the site's limits file")
+    for pattern, own in site.get("protocols", {}).items():
+        if fnmatch(protocol, pattern):
+            _apply(found, own, f"the site's limits file, protocol {pattern}")
+    return MappingProxyType(found)
+
+
+def _apply(found: dict[str, Limit], own: Mapping[str, Any], source: str) -> None:
+    for name, values in own.items():
+        if name not in found:
+            raise ValueError(f"there is no limit called {name!r}; choose one of {', '.join(sorted(found))}")
+        wrong = sorted(set(values) - {"amber", "red"})
+        if wrong or not all(isinstance(value, int | float) for value in values.values()):
+            raise ValueError(f"limit {name!r} takes numbers `amber` and `red`, not {dict(values)!r}")
+        amber, red = (float(values.get(key, getattr(found[name], key))) for key in ("amber", "red"))
+        found[name] = replace(found[name], amber=amber, red=red, source=source)
+        if found[name].amber > found[name].red:
+            raise ValueError(f"limit {name!r} has amber {found[name].amber:g} above red {found[name].red:g}")

@@ -1,0 +1,150 @@
+"""What a monitor sees of one readout, and of the scan it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+import numpy.typing as npt
+
+from hardware.fourier import to_image
+
+Complex = npt.NDArray[np.complex64]
+
+_COARSE = 2
+"""Only the inner half of kx is transformed: that is where the object's energy is, for half the work."""
+_MULTIPLE = 32  # of the points of a transform, so that the field of view divides into blocks
+
+
+class Kind(Enum):
+    """What a readout was measured for."""
+
+    IMAGING = auto()
+    REFERENCE = auto()
+    NOISE = auto()
+    NAVIGATOR = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the header says of one encoding.
+
+    Attributes
+    ----------
+    lines, partitions
+        Phase encodings along y and z of the encoded matrix.
+    first_line, first_partition
+        Counter value of index 0 of the encoded matrix; negative where k-space starts late (partial Fourier).
+    view
+        The wanted field of view along x as a part of what the readout covers: 0.5 with twofold oversampling.
+    pixel_m
+        Extent of a pixel along y.
+    cartesian
+        Whether lines lie on a grid and are read one at a time.
+    noise_bandwidth
+        Equivalent noise bandwidth of the noise scan relative to one over its dwell time.
+    protocol
+        Name of the protocol, by which a site sets its own limits.
+    """
+
+    lines: int
+    partitions: int = 1
+    first_line: int = 0
+    first_partition: int = 0
+    view: float = 0.5
+    pixel_m: float = 1e-3
+    cartesian: bool = True
+    noise_bandwidth: float = 0.793
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """One readout as it came from the scanner.
+
+    Attributes
+    ----------
+    samples
+        (coils, samples) complex64 as measured; a view that is valid during this reading's turn only.
+    centre
+        Index of the sample at the centre of k-space.
+    kind
+        What it was measured for.
+    line, partition
+        Index in the encoded matrix, the centre of k-space at half its length.
+    counters
+        What tells one k-space from another: slice, contrast, phase, repetition, set.
+    number
+        The scanner's count of readouts.
+    time_s
+        Seconds since midnight.
+    since_trigger_s
+        Time since the latest trigger, as the scanner's physiological clock says.
+    dwell_s
+        Time between samples.
+    reverse
+        Whether it was read backwards.
+    encoding
+        Which plan it belongs to.
+    profile
+        (coils, x) complex64: the inner half of kx as an image along x, whole covered field of view.
+    """
+
+    samples: Complex
+    centre: int
+    kind: Kind = Kind.IMAGING
+    line: int = 0
+    partition: int = 0
+    counters: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    number: int = 0
+    time_s: float = 0.0
+    since_trigger_s: float = 0.0
+    dwell_s: float = 0.0
+    reverse: bool = False
+    encoding: int = 0
+    profile: Complex = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "profile", profile(self.samples, self.centre))
+
+    @property
+    def slice(self) -> int:
+        """Slice counter."""
+        return self.counters[0]
+
+    @property
+    def repetition(self) -> int:
+        """Repetition counter."""
+        return self.counters[3]
+
+
+def profile(samples: Complex, centre: int) -> Complex:
+    """Return the inner half of kx as an image along x, with the noise per sample kept.
+
+    Parameters
+    ----------
+    samples
+        (coils, samples) complex64.
+    centre
+        Index of the centre of k-space; an asymmetric echo gives fewer points.
+
+    Returns
+    -------
+    ndarray
+        (coils, x) complex64; without columns where there are too few samples.
+    """
+    number = samples.shape[1]
+    half = min(number // _COARSE // 2, centre, number - centre)
+    half -= half % (_MULTIPLE // 2)
+    if half <= 0:
+        return samples[:, :0]
+    return np.asarray(to_image(samples[:, centre - half : centre + half], (-1,)), np.complex64)
+
+
+def field_of_view(width: int, view: float) -> slice:
+    """Return the columns of a profile inside the wanted field of view, a multiple of the number of blocks."""
+    wanted = max(round(width * view) // (_MULTIPLE // 2), 1) * (_MULTIPLE // 2)
+    start = width // 2 - min(wanted, width) // 2
+    return slice(start, start + min(wanted, width))
