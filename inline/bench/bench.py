@@ -12,7 +12,7 @@ from inline.bench.result import Measured, Plan, Result
 from inline.bench.series import Series
 from inline.bench.workloads import WORKLOADS, Workload
 from inline.own_node import own_node
-from inline.scanner.client import Address
+from inline.scanner.client import Address, connect
 
 
 def bench(plan: Plan, say: Callable[[str], None], workloads: Sequence[Workload] = WORKLOADS) -> Result:
@@ -33,6 +33,8 @@ def bench(plan: Plan, say: Callable[[str], None], workloads: Sequence[Workload] 
         If a node of our own does not start, or none answers at the target.
     """
     provenance = Provenance.now()
+    if plan.target is not None:
+        connect(plan.target).close()  # whether anybody is there is settled before scans are simulated
     measured = [_measure(workload, plan, say) for workload in workloads]
     series, memory = _sustain(measured, plan, say)
     return Result(plan, provenance, measured, series, memory)

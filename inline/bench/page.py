@@ -129,8 +129,10 @@ def _facts(one: Measured, warm: Series) -> Iterator[str]:
         share = warm.missed / max(1, inside.readouts.count)
         yield (
             f"<dt>Longer than that</dt><dd>{warm.missed} of {inside.readouts.count} readouts ({share:.2%}), at most "
-            f"{duration(inside.readouts.longest_s)}; an image waits only for what is not caught up before its end</dd>"
+            f"{duration(inside.readouts.longest_s)}</dd>"
         )
+    late_s = max(series.late.longest_s for series in one.series)
+    yield f"<dt>Readouts left late</dt><dd>by at most {duration(late_s)}, in any condition</dd>"
     if one.memory is not None:
         yield f"<dt>Memory, at most</dt><dd>{_memory(one.memory)}</dd>"
     energy = "not executed" if one.gpu_energy_J is None else f"{one.gpu_energy_J:.3g}\u202fJ per image"

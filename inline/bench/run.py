@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from hardware.latency import Latency
 from inline.bench.load import QUESTION, Load
+from inline.errors import ConfigurationError
 from inline.mrd import meta as mrd_meta
 from inline.scanner.client import Address, Conversation, converse
 from inline.scanner.summary import summarise
+
+_RESTART_S: Final = 1.0
+"""A node that is gone is given so long to come back before the next scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,12 @@ class Run:
 
 
 def run(load: Load, address: Address) -> Run:
-    """Send a scan and listen to the end.
-
-    Raises
-    ------
-    ConfigurationError
-        If no node answers at the address.
-    """
-    conversation = converse(address, load.messages, load.due_s)
+    """Send a scan and listen to the end; that no node answers is trouble, and no reason to lose other figures."""
+    try:
+        conversation = converse(address, load.messages, load.due_s)
+    except ConfigurationError as error:
+        time.sleep(_RESTART_S)
+        return Run([], Latency(), None, str(error), time.perf_counter())
     return Run(
         ways=list(_ways(conversation)),
         late=conversation.late,
