@@ -187,8 +187,9 @@ def _provenance(result: Result) -> Iterable[tuple[str, str]]:
     yield "Software", f"boreside {made.version}{f' at {made.commit}' if made.commit else ''}"
     yield "Python", f"{made.python}, numpy {made.numpy}, {made.kernel}"
     yield "Threads", ", ".join(f"{name}={value}" for name, value in made.threads.items())
-    for version, digest in result.nodes:
-        yield "Node", f"{version}, settings {digest[:16]}"
+    yield "Node", ", ".join(sorted({version for version, _ in result.nodes})) or "none answered"
+    digests = ", ".join(digest[:12] for _, digest in result.nodes)
+    yield "Settings", digests + ("; folder and port of each node differ" if len(result.nodes) > 1 else "")
     yield "Date", made.date
 
 
@@ -196,4 +197,7 @@ def _where(result: Result) -> str:
     if result.plan.target is None:
         return "Client and node shared this machine; a node of its own ran for each kind of scan."
     host, port = result.plan.target
-    return escape(f"The node was {host}:{port}: whether it was cold, and what it held in memory, is not known here.")
+    return escape(
+        f"The node was {host}:{port}: whether it was warm, which shapes it had met, and what it held in memory, "
+        "is not known here."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -19,15 +20,18 @@ from hardware.latency import Latency
 from inline import cli
 from inline.bench import machine, scenarios
 from inline.bench.bench import bench
-from inline.bench.load import interval, prepare
+from inline.bench.load import QUESTION, interval, prepare
 from inline.bench.page import render
 from inline.bench.plots import LogAxis, duration
 from inline.bench.result import Plan
-from inline.bench.run import Inside, Run, Way, run
+from inline.bench.run import Inside, Run, Way, _inside, _ways, run
 from inline.bench.series import Series, distribution
 from inline.bench.workloads import WORKLOADS, Workload
+from inline.errors import ConfigurationError
 from inline.mrd import messages as m
+from inline.mrd.headers import IMAGE
 from inline.own_node import own_node
+from inline.scanner.client import Arrival, Conversation, Departure
 from inline.scanner.simulate import SCANS
 from inline.timing import QUERY
 from inline.worker import _key
@@ -115,6 +119,36 @@ def test_the_node_tells_apart_the_work_of_a_readout_and_the_wait_for_the_image(m
 
 def test_a_second_worker_does_not_answer_the_same_question_twice():
     assert _key(m.Response(1, "took 2 s")) == _key(m.Response(1, "took 3 s")) != _key(m.Response(2, "took 2 s"))
+
+
+# --- one scan
+
+
+@pytest.mark.parametrize(("sent_s", "stages_s"), [(1.4, (0.4, 0.1, 0.1)), (1.7, (0.5, 0.0, 0.1))])
+def test_an_image_counts_from_when_its_last_readout_was_due_however_late_it_left(sent_s, stages_s):
+    image = m.Image(np.zeros(1, IMAGE)[0], "", np.zeros((1, 1, 1, 1), np.uint16))
+    conversation = Conversation(last=Departure(0.9, 0.9), images=[Arrival(image, 1.5, 1.6)], closed=True)
+    conversation.last_of[0, 0, 0, 0, 0] = Departure(1.0, sent_s)
+    (one,) = _ways(conversation)
+    assert (one.due_to_sent_s, one.sent_to_first_s, one.first_to_last_s) == pytest.approx(stages_s)
+    assert one.latency_s == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("answer", ["unknown query", "[]", '{"device": "cpu"}', '{"readouts": 1}'])
+def test_a_node_that_does_not_know_the_question_is_measured_from_outside(answer):
+    conversation = Conversation(answers=[m.Response(QUESTION, answer)])
+    assert _inside(conversation) is None
+    assert list(series([0.01]).stages) == ["sending the readout", "network and node", "receiving the image"]
+
+
+def test_a_node_that_is_gone_costs_its_own_scans_only(monkeypatch):
+    monkeypatch.setattr("inline.bench.run._RESTART_S", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+    found = run(prepare("cartesian", SMALL), address)
+    assert "no node answers" in found.trouble
+    with pytest.raises(ConfigurationError, match="no node answers"):
+        bench(Plan(address), lambda _: None, TINY)
 
 
 # --- summing up
