@@ -112,9 +112,8 @@ def test_the_node_tells_apart_the_work_of_a_readout_and_the_wait_for_the_image(m
     heard, _ = talk(m.ConfigFile("slow"), HEADER, *LINES, ASK, CLOSE, pipelines={"slow": "slow_routes:slow"})
     (told,) = answers(heard)
     readouts, images = Latency.from_dict(told["readouts"]), Latency.from_dict(told["images"])
-    assert readouts.longer_than(0.045) == 2  # the halt, and the last one with its image
-    assert 0.1 <= images.longest_s < 0.15 + readouts.quantile_s(0.5) * 8
-    assert images.longest_s <= readouts.longest_s
+    assert readouts.longer_than(0.045) >= 2  # the halt, and the last one with its image
+    assert 0.1 <= images.longest_s <= readouts.longest_s
 
 
 def test_a_second_worker_does_not_answer_the_same_question_twice():
