@@ -1,4 +1,4 @@
-"""The command line: `boreside serve | send | simulate | demo | replay | export | models | doctor`.
+"""The command line: `boreside serve | send | simulate | demo | replay | export | models | doctor | bench`.
 
 Whatever is heavy is imported by the subcommand that needs it, so that help comes at once.
 """
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _doctor):
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _doctor, _bench):
         add(commands)
     return parser
 
@@ -246,6 +246,28 @@ def _run_doctor(arguments: argparse.Namespace) -> int:
         for check in checks:
             _say(check.line())
     return 0 if all(check.passed for check in checks) else 1
+
+
+def _bench(commands: Any) -> None:
+    command = commands.add_parser(
+        "bench",
+        help="measure how long images take on this machine",
+        description="Stream simulated scans at a scanner's pace and count from when the last readout was due.",
+    )
+    command.late = _bench_arguments
+    command.set_defaults(run=_run_bench)
+
+
+def _bench_arguments(command: argparse.ArgumentParser) -> None:
+    from inline.bench.command import add_arguments
+
+    add_arguments(command)
+
+
+def _run_bench(arguments: argparse.Namespace) -> int:
+    from inline.bench.command import run
+
+    return run(arguments)
 
 
 def _add_address(command: argparse.ArgumentParser) -> None:

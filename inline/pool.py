@@ -186,7 +186,8 @@ class Pool:
                 elif worker.customer is not None and frame.kind is not Kind.ALIVE:
                     self._pass_on(worker, worker.customer, frame)
         except EOFError:
-            self._bury(worker)
+            if worker in self._workers:  # otherwise it was let go, be it as surplus by what it has just said itself
+                self._bury(worker)
 
     def _pass_on(self, worker: Worker, customer: Customer, frame: Frame) -> None:
         if frame.kind is Kind.ENDED:

@@ -99,15 +99,21 @@ def render(exhibits: Sequence[Exhibit], *, title: str, lead: str, origin: str) -
         Where and with what it was made.
     """
     page = Template(files("inline").joinpath("report.html").read_text(encoding="utf-8"))
-    stops = ", ".join(f"rgb({red:.0f} {green:.0f} {blue:.0f})" for red, green, blue in _EMBERS)
     return page.substitute(
+        style=style_sheet(),
         title=escape(title),
         lead=escape(lead),
         origin=escape(origin),
-        ramp=f"linear-gradient(to right, {stops})",
         rows="\n".join(_row(number, exhibit) for number, exhibit in enumerate(exhibits, 1)),
         articles="\n".join(_article(number, exhibit) for number, exhibit in enumerate(exhibits, 1)),
     )
+
+
+def style_sheet() -> str:
+    """Return the style sheet that every page of this node shares."""
+    stops = ", ".join(f"rgb({red:.0f} {green:.0f} {blue:.0f})" for red, green, blue in _EMBERS)
+    sheet = Template(files("inline").joinpath("style.css").read_text(encoding="utf-8"))
+    return sheet.substitute(ramp=f"linear-gradient(to right, {stops})")
 
 
 def _row(number: int, exhibit: Exhibit) -> str:

@@ -23,6 +23,7 @@ from inline.noise_store import FileNoiseStore
 from inline.routes import DEPENDENCIES, RECORD, ROUTES, resolve
 from inline.scan import Context, Item, Readout
 from inline.settings import Settings
+from inline.timing import QUERY, Timing
 from qc.finding import Finding, Severity
 
 log = logging.getLogger("boreside.session")
@@ -100,7 +101,8 @@ def _fail(outcome: Outcome, voice: Voice, text: str) -> None:
 
 
 def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outcome: Outcome) -> None:
-    items = _items(messages, request, voice)
+    timing = Timing()
+    items = _items(messages, request, voice, timing)
     first = next(items, None)
     if first is None and request.is_empty:
         return
@@ -116,8 +118,11 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
         raise ScanError("data came before an MRD header: without it they cannot be placed; send the header first")
     scan = Scan.from_xml(request.xml)
     context = Context(voice.report, route.parameters, noise, memory_limit=settings.memory_limit_bytes)
+    timing.device = context.device.name
     for image in route.load()(chain([] if first is None else [first], items), scan, context):
+        timing.made()
         voice.send(console.to_wire(image, scan, settings.sha256))
+        timing.sent()
         outcome.images += 1
     for _ in items:  # a pipeline may have had enough before the client has
         pass
@@ -125,12 +130,15 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
         voice.say("info", "no image: the scan held no lines to make one of. Noise measurements are kept for later.")
 
 
-def _items(messages: Iterator[m.Message], request: Request, voice: Voice) -> Iterator[Item]:
+def _items(messages: Iterator[m.Message], request: Request, voice: Voice, timing: Timing) -> Iterator[Item]:
     """Yield what pipelines work on; see to everything else on the way. Ends with CLOSE and with nothing else."""
     for message in messages:
         match message:
             case m.Acquisition():
-                yield Readout.from_acquisition(message)
+                readout = Readout.from_acquisition(message)
+                timing.hand()
+                yield readout
+                timing.asked()
             case m.Waveform():
                 yield message
             case m.Image():
@@ -145,7 +153,7 @@ def _items(messages: Iterator[m.Message], request: Request, voice: Voice) -> Ite
             case m.Text(text):
                 request.parameters |= _parameters(text)
             case m.Query():
-                voice.send(m.Response(message.correlation, _answer(message.text)))
+                voice.send(m.Response(message.correlation, _answer(message.text, timing)))
             case _:
                 log.info("a message of type %s is not used", type(message).__name__)
     raise ConnectionLostError("the connection ended without CLOSE: the scan is not complete")
@@ -168,13 +176,15 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _answer(query: str) -> str:
+def _answer(query: str, timing: Timing) -> str:
     """Answer a question outside the scan, in the words its asker expects."""
-    known = {
-        "gadgetron::version": console.version(),
-        "gadgetron::info": f"boreside {console.version()}\n  routes: {', '.join(ROUTES)}\n",
+    known: dict[str, Callable[[], str]] = {
+        "gadgetron::version": console.version,
+        "gadgetron::info": lambda: f"boreside {console.version()}\n  routes: {', '.join(ROUTES)}\n",
+        QUERY: timing.as_json,
     }
-    return known.get(query.strip(), f"unknown query {query[:80]!r}; known are {', '.join(known)}")
+    answer = known.get(query.strip())
+    return answer() if answer else f"unknown query {query[:80]!r}; known are {', '.join(known)}"
 
 
 class Voice:

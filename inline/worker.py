@@ -91,9 +91,14 @@ def _heard(path: Path, link: Link, limits: Limits) -> Iterator[m.Message]:
 
 
 def _key(message: m.Message) -> bytes:
-    """Return what tells messages apart: of an image its header, which says what it shows, not how it came out."""
+    """Return what tells messages apart: of an image its header, which says what it shows, not how it came out.
+
+    Of an answer it is the question: two workers answer differently how long they took.
+    """
     if isinstance(message, m.Image):
         return hashlib.blake2b(message.header.tobytes(), digest_size=16).digest()
+    if isinstance(message, m.Response):
+        return b"answer" + message.correlation.to_bytes(8, "little")
     return hashlib.blake2b(b"".join(mrd.encode(message)), digest_size=16).digest()
 
 

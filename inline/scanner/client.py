@@ -19,10 +19,11 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from hardware.latency import Latency
 from inline import mrd
 from inline.errors import ConfigurationError, ProtocolError
 from inline.header import Scan
-from inline.mrd.messages import Acquisition, Close, ConfigFile, Error, Header, Image, Message, Text
+from inline.mrd.messages import Acquisition, Close, ConfigFile, Error, Header, Image, Message, Response, Text
 from inline.scanner.recording import Recording, due_times, is_for_the_image
 
 PATIENCE_S: Final = 300.0
@@ -75,7 +76,9 @@ class Conversation:
         When the last readout left, of the whole scan and of each place in it.
     readouts, bytes_sent
         How much was sent.
-    images, lines
+    late
+        How long after it was due each readout had left.
+    images, lines, answers
         What came back, in order.
     closed
         Whether the node said CLOSE.
@@ -89,14 +92,17 @@ class Conversation:
     last_of: dict[Place, Departure] = field(default_factory=dict)
     readouts: int = 0
     bytes_sent: int = 0
+    late: Latency = field(default_factory=Latency)
     images: list[Arrival] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    answers: list[Response] = field(default_factory=list)
     closed: bool = False
     broken: str = ""
 
     def departed(self, acquisition: Acquisition, departure: Departure) -> None:
         """Note that a readout has left."""
         self.readouts += 1
+        self.late.add(departure.sent_s - departure.due_s)
         if is_for_the_image(int(acquisition.header["flags"])):
             self.last = self.last_of[tuple(acquisition.header["idx"].item()[3:8])] = departure
 
@@ -288,6 +294,8 @@ class _Listener(threading.Thread):
                 self._conversation.images.append(Arrival(message, first_s, last_s))
             case Text(text) | Error(text):
                 self._conversation.lines.append(Line(text, last_s))
+            case Response():
+                self._conversation.answers.append(message)
             case Close():
                 self._conversation.closed = True
             case _:

@@ -22,7 +22,7 @@ def boreside(*words: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command():
     said = boreside("--help")
     assert said.returncode == 0
-    for command in ("serve", "send", "simulate", "demo", "replay", "export", "doctor"):
+    for command in ("serve", "send", "simulate", "demo", "replay", "export", "doctor", "bench"):
         assert f"\n    {command} " in said.stdout
 
 

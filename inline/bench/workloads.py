@@ -1,0 +1,53 @@
+"""What is scanned. A later pipeline is measured by one more line in `WORKLOADS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One kind of scan.
+
+    Attributes
+    ----------
+    name, description
+        For the reader of the page.
+    kind, options
+        What `inline.scanner.simulate.simulate` is asked for.
+    shapes
+        Options that change the shape of the arrays: each is sent once to a node that has not met it, then again.
+    """
+
+    name: str
+    description: str
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    shapes: tuple[Mapping[str, Any], ...] = ()
+
+
+WORKLOADS: Final = (
+    Workload(
+        "Cartesian, every line measured",
+        "One slice of 256 × 256, 16 coils, a line every 3 ms.",
+        "cartesian",
+        {},
+        ({"matrix": 192}, {"matrix": 224}),
+    ),
+    Workload(
+        "Cartesian, every second line measured",
+        "As above with half of the lines outside the centre: GRAPPA fills the others.",
+        "cartesian",
+        {"acceleration": 2},
+        ({"matrix": 192}, {"matrix": 224}),
+    ),
+    Workload(
+        "Echo-planar imaging",
+        "80 × 80, 16 coils, a line every half millisecond, four images at ten per second.",
+        "epi",
+        {"repetitions": 4, "tr_s": 0.1},
+        ({"matrix": 64}, {"matrix": 96}),
+    ),
+)
