@@ -192,20 +192,19 @@ class Connection:
     def _record(self, chunk: memoryview) -> None:
         if self._full:
             return
+        first = self.journal is None
         try:
-            if self.journal is None:
-                self.journal = Journal(self._settings.journals, self._number)
-                self.journal.append(chunk)
-                self._pool.ask(self)
-            else:
-                self.journal.append(chunk)
+            self.journal = self.journal or Journal(self._settings.journals, self._number)
+            self.journal.append(chunk)
         except StorageError as error:
             self._full = True
             log.error("%s: %s", self._peer, error)
             if self.journal is None or not self.journal.length:
                 self.give_up(f"{error}: the scan is lost; free space and repeat the scan")
-            else:
-                self._tell(FULL, str(error))
+                return
+            self._tell(FULL, str(error))
+        if first:
+            self._pool.ask(self)
 
     def _hang_up(self) -> None:
         """Note that the client says nothing more; it may still listen."""

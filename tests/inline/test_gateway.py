@@ -260,6 +260,20 @@ def test_a_full_disk_is_said_and_survived(node, scan):
     assert the_next_scan_works(node, scan)
 
 
+def test_a_disk_that_is_full_within_the_first_bytes_is_said(node, scan):
+    soft, hard = resource.prlimit(node.process, resource.RLIMIT_FSIZE)
+    resource.prlimit(node.process, resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with socket.create_connection(node.address) as connection:
+            connection.sendall(stream(scan)[0])
+            text, close = hear(connection)
+    finally:
+        resource.prlimit(node.process, resource.RLIMIT_FSIZE, (soft, hard))
+    assert "free space and repeat the scan" in text.text
+    assert close == m.Close()
+    assert the_next_scan_works(node, scan)
+
+
 def header(x=8, y=8, extra=""):
     return m.Header(
         f"<ismrmrdHeader>{extra}<encoding><encodedSpace><matrixSize><x>{x}</x><y>{y}</y><z>1</z></matrixSize>"
