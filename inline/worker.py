@@ -13,11 +13,9 @@ import logging
 import signal
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 from inline import journal, mrd, routes
 from inline.channel import Kind, Link
@@ -28,8 +26,6 @@ from inline.session import converse
 from inline.settings import Settings
 
 log = logging.getLogger("boreside.worker")
-
-_BREATH_S: Final = 1.0
 
 
 def main(arguments: list[str]) -> int:
@@ -76,13 +72,9 @@ def _serve(path: Path, link: Link, settings: Settings) -> None:
 
 def _heard(path: Path, link: Link, limits: Limits) -> Iterator[m.Message]:
     """Yield what the client says, and show the gateway from time to time that this process is not stuck."""
-    breathed_s = time.monotonic()
     try:
         for message in journal.messages(path, link.more, limits):
-            now_s = time.monotonic()
-            if now_s - breathed_s > _BREATH_S:
-                link.say(Kind.ALIVE)
-                breathed_s = now_s
+            link.breathe()
             yield message
     except TruncatedError:
         if not link.disk_is_full:  # which is then why, and what is to be said

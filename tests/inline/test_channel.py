@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from inline import channel
 from inline.channel import FULL, LOST, FrameReader, Kind, Link, order
 from inline.errors import ConnectionLostError, StorageError
 from inline.outbox import Outbox
@@ -109,3 +110,12 @@ def test_an_end_that_comes_together_with_the_order_is_heard(ends):
     order(ours, {"end": [LOST, ""]})
     assert link.order() == {"journal": "short.mrd"}
     assert not link.more()
+
+
+def test_a_worker_that_hears_bytes_but_no_message_shows_that_it_lives(ends, monkeypatch):
+    monkeypatch.setattr(channel, "_BREATH_S", 0.0)
+    ours, link, wake = ends
+    os.eventfd_write(wake, 1)
+    assert link.more()
+    (frame,) = FrameReader().read(ours)
+    assert frame.kind is Kind.ALIVE
