@@ -6,6 +6,7 @@ the gateway starts the next worker at the first byte of the same journal.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from inline import journal, mrd, routes
 from inline.channel import Kind, Link
@@ -26,6 +28,9 @@ from inline.session import converse
 from inline.settings import Settings
 
 log = logging.getLogger("boreside.worker")
+
+_SIGNAL_WHEN_PARENT_DIES: Final = 1
+"""PR_SET_PDEATHSIG of Linux."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,6 +43,8 @@ def main(arguments: list[str]) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager tells all processes; the gateway decides
         signal.signal(number, signal.SIG_IGN)
+    # one that is deep in a computation would not notice that there is no gateway any more
+    ctypes.CDLL(None).prctl(_SIGNAL_WHEN_PARENT_DIES, signal.SIGKILL)
     settings = Settings.model_validate_json(arguments[2])
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     link = Link(socket.socket(fileno=int(arguments[0])), int(arguments[1]))

@@ -356,6 +356,27 @@ def test_a_scan_finishes_while_the_node_is_told_to_leave(tmp_path, scan):
         until(lambda: not journal.stat().st_mode & stat.S_IWUSR, "sealing")
 
 
+def test_no_worker_outlives_a_gateway_that_was_killed(tmp_path, scan):
+    (tmp_path / "site_pipelines.py").write_text(SITE)
+    (tmp_path / "node.toml").write_text(SETTINGS)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("PYTHONPATH", str(tmp_path))
+        own = stack.enter_context(own_node(tmp_path / "state", tmp_path / "node.toml"))
+        connection = stack.enter_context(socket.create_connection(own.address))
+        connection.sendall(b"".join(stream(scan, "stuck")))
+        until(lambda: journals(own) and busy_worker(own, journals(own)[0]), "work")
+        workers = children(own)
+        os.kill(own.process, signal.SIGKILL)
+        until(lambda: not any(map(runs, workers)), "leaving of the workers")
+
+
+def runs(process):
+    """Whether a process is there and not a zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 def test_replaying_a_journal_gives_the_same_images(node, scan):
     expected = reference(node, scan)
     again = replay(journals(node)[-1], node.address)
