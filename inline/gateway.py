@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import selectors
 import socket
 import time
@@ -118,7 +117,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; a node may be running there already: "
-            "stop it or choose another --port"
-        ) from error
+        reason = str(error.strerror).partition(" (while")[0]  # which would say the address once more
+        taken = "a node may be running there already: stop it or choose another --port"
+        advice = taken if error.errno == errno.EADDRINUSE else "choose another --host or --port"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; {advice}") from error

@@ -17,6 +17,8 @@ import pytest
 from test_client import acquisition
 
 from inline import console, mrd
+from inline.errors import ConfigurationError
+from inline.gateway import Gateway
 from inline.mrd import messages as m
 from inline.mrd.meta import from_xml
 from inline.own_node import own_node
@@ -24,6 +26,7 @@ from inline.replay import replay
 from inline.scanner.client import converse, scan_messages, send
 from inline.scanner.recording import Recording
 from inline.scanner.simulate import simulate
+from inline.settings import Settings
 
 PATIENCE_S = 20.0
 SETTINGS = """
@@ -243,6 +246,12 @@ def opened(process):
         with contextlib.suppress(OSError):
             names.append(str(descriptor.readlink()))
     return names
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "203.0.113.1"])
+def test_an_address_that_is_not_ours_is_refused_in_words(host):
+    with pytest.raises(ConfigurationError, match=r"cannot listen on .*: (Name|Cannot|Temp).* choose another"):
+        Gateway(Settings(host=host, port=0))
 
 
 def test_a_full_disk_is_said_and_survived(node, scan):
