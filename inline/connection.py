@@ -102,6 +102,11 @@ class Connection:
             raise StorageError("nothing has been received yet")
         return self.journal.path
 
+    @property
+    def at_work(self) -> bool:
+        """Whether something was asked and the last word is still to be said."""
+        return self.journal is not None and not self.answered
+
     def is_over(self, now_s: float) -> bool:
         """Whether nothing is left to hear or to say."""
         if not self.answered:

@@ -74,6 +74,11 @@ class Gateway:
                 self._pool.tend(now_s)
             self._part(now_s)
         for connection in self._connections:
+            if connection.at_work:
+                connection.give_up(
+                    f"the node was told to leave and this scan was not done within {self._settings.grace_s:g} s. Its "
+                    f"data are kept in {connection.journal_path.name}: replay them when the node is back"
+                )
             connection.close(self._keeper)
         self._pool.close()
         self._keeper.stop()
@@ -81,14 +86,14 @@ class Gateway:
 
     def stop(self) -> None:
         """Accept nobody any more and leave when the running scans are done; may be called from a signal handler."""
-        self._leave_by_s = time.monotonic() + self._settings.grace_s
+        if self._leave_by_s is None:  # whoever asks again does not ask for more time
+            self._leave_by_s = time.monotonic() + self._settings.grace_s
 
     def _is_done(self) -> bool:
         if self._leave_by_s is None:
             return False
-        at_work = any(one.journal is not None and not one.answered for one in self._connections)
-        unsent = any(one.outbox.unsent for one in self._connections)
-        return not (at_work or unsent) or time.monotonic() > self._leave_by_s
+        busy = any(one.at_work or one.outbox.unsent for one in self._connections)
+        return not busy or time.monotonic() > self._leave_by_s
 
     def _accept(self, _events: int) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 import stat
@@ -363,6 +364,23 @@ def test_a_scan_finishes_while_the_node_is_told_to_leave(tmp_path, scan):
         until(lambda: not Path(f"/proc/{own.process}/task").exists() or not children(own), "leaving")
         (journal,) = journals(own)
         until(lambda: not journal.stat().st_mode & stat.S_IWUSR, "sealing")
+
+
+def test_a_scan_that_does_not_finish_in_time_hears_that_the_node_leaves(tmp_path, scan):
+    (tmp_path / "node.toml").write_text("grace_s = 1.0\n")
+    with own_node(tmp_path / "state", tmp_path / "node.toml") as own:
+        with socket.create_connection(own.address) as connection:
+            connection.sendall(b"".join(stream(scan)[:20]))
+            until(lambda: journals(own) and busy_worker(own, journals(own)[0]), "work")
+            asked_s = time.monotonic()
+            while not select.select([connection], [], [], 0.1)[0]:
+                os.kill(own.process, signal.SIGTERM)  # more than once, which does not give it more time
+                assert time.monotonic() < asked_s + PATIENCE_S, "the node stays"
+            text, close = hear(connection)
+        (journal,) = journals(own)
+        assert journal.name in text.text
+        assert close == m.Close()
+        assert journal.stat().st_mode & stat.S_IWUSR
 
 
 def test_no_worker_outlives_a_gateway_that_was_killed(tmp_path, scan):
