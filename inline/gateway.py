@@ -47,7 +47,8 @@ class Gateway:
         self._count = 0
         self._leave_by_s: float | None = None
         self._listener = _listen(settings.host, settings.port)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._listening = False
+        self._watch_listener()
         self._pool = Pool(settings, self._selector)
         self._keeper = Keeper(
             settings.journals,
@@ -72,6 +73,7 @@ class Gateway:
             if now_s - ticked_s >= _TICK_S:
                 ticked_s = now_s
                 self._pool.tend(now_s)
+                self._watch_listener()
             self._part(now_s)
         for connection in self._connections:
             if connection.at_work:
@@ -95,13 +97,19 @@ class Gateway:
         busy = any(one.at_work or one.outbox.unsent for one in self._connections)
         return not busy or time.monotonic() > self._leave_by_s
 
+    def _watch_listener(self) -> None:
+        if not self._listening:
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+            self._listening = True
+
     def _accept(self, _events: int) -> None:
         try:
             client, peer = self._listener.accept()
         except OSError as error:
             log.error("a client cannot be accepted: %s", error)
             if error.errno in _NO_MORE_FILES:
-                time.sleep(_TICK_S)  # the client stays in the queue; without a pause this would spin
+                self._selector.unregister(self._listener)  # the client stays in the queue, which would make this spin
+                self._listening = False
             return
         if self._leave_by_s is not None:
             client.close()

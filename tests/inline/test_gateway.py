@@ -255,6 +255,35 @@ def test_an_address_that_is_not_ours_is_refused_in_words(host):
         Gateway(Settings(host=host, port=0))
 
 
+def test_a_node_without_files_to_spare_serves_who_is_there(node, scan):
+    questions = 30
+    with contextlib.ExitStack() as stack:
+        asking = stack.enter_context(socket.create_connection(node.address))
+        asking.sendall(query(0))
+        assert asking.recv(100)
+        soft, hard = resource.prlimit(node.process, resource.RLIMIT_NOFILE)
+        stack.callback(resource.prlimit, node.process, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.prlimit(node.process, resource.RLIMIT_NOFILE, (len(opened(node.process)) + 3, hard))
+        idle = [stack.enter_context(socket.create_connection(node.address)) for _ in range(10)]
+        until(lambda: "cannot be accepted" in (node.state / "node.log").read_text(), "refusal")
+        began_s = time.monotonic()
+        for number in range(questions):
+            asking.sendall(query(number))
+            assert asking.recv(100)
+        assert time.monotonic() - began_s < questions * 0.2  # which a loop would take that sleeps in every turn
+        assert len(idle) == 10
+    assert the_next_scan_works(node, scan)
+
+
+def query(number):
+    return b"".join(mrd.encode(m.Query(number, "gadgetron::version")))
+
+
+def test_files_are_as_many_as_the_system_allows(node):
+    soft, hard = resource.prlimit(node.process, resource.RLIMIT_NOFILE)
+    assert soft == hard
+
+
 def test_a_full_disk_is_said_and_survived(node, scan):
     whole = b"".join(stream(scan))
     soft, hard = resource.prlimit(node.process, resource.RLIMIT_FSIZE)
