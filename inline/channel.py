@@ -36,7 +36,7 @@ class Kind(IntEnum):
     READY = 0  # the worker waits for a scan
     ALIVE = 1  # it waits for data, or has made progress
     MESSAGE = 2  # bytes for the client
-    ENDED = 3  # how the session ended, as JSON
+    ENDED = 3  # how the session ended, as JSON; CLOSE for the client
 
 
 @dataclass(frozen=True, slots=True)

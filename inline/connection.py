@@ -140,6 +140,7 @@ class Connection:
     def on_frame(self, frame: Frame) -> None:
         """Pass on what the worker says to the client."""
         if frame.kind is Kind.ENDED:
+            self._put(Close())
             self._finish(Result(**json.loads(frame.body)))
         else:
             self.outbox.take(frame)

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     try:
         link.say(Kind.READY)
         while (order := link.order()) is not None:
-            _serve(Path(order["journal"]), link, settings)
+            serve(Path(order["journal"]), link, settings)
             link.say(Kind.READY)
     except (ConnectionLostError, BrokenPipeError, ConnectionResetError):
         log.warning("the gateway is gone")
@@ -67,11 +67,23 @@ def _warm() -> None:
     gc.freeze()
 
 
-def _serve(path: Path, link: Link, settings: Settings) -> None:
+def serve(path: Path, link: Link, settings: Settings) -> None:
+    """Hold the conversation of one journal.
+
+    Parameters
+    ----------
+    path
+        The journal, which may still grow.
+    link
+        Where to say what there is to say.
+    settings
+        Of the site.
+    """
     limits = Limits(blob=settings.message_limit_bytes, pixels=settings.message_limit_bytes)
 
     def send(message: m.Message) -> None:
-        link.say(Kind.MESSAGE, mrd.encode(message), _key(message))
+        if not isinstance(message, m.Close):  # which the gateway says on ENDED: nobody can die between the two
+            link.say(Kind.MESSAGE, mrd.encode(message), _key(message))
 
     outcome = converse(_heard(path, link, limits), send, settings, path.name)
     link.say(Kind.ENDED, [json.dumps(asdict(outcome)).encode()])
