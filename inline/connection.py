@@ -6,6 +6,7 @@ has grown and when it will not grow any more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import selectors
@@ -30,6 +31,8 @@ log = logging.getLogger("boreside")
 _BUFFER: Final = memoryview(bytearray(1 << 20))
 """Shared by all connections: what is in it has been written before the next one is read."""
 _ROUNDS: Final = 8
+_MOST_ROUNDS: Final = 64
+"""More than a kernel keeps for one connection."""
 _MOST_LOSSES: Final = 2
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -116,6 +119,7 @@ class Connection:
 
     def close(self, keeper: Keeper) -> None:
         """End the connection and its journal; say in the log what became of it."""
+        self._drain()
         self._pool.withdraw(self)
         self.gone = self._hung_up = True
         self._watch()
@@ -220,13 +224,25 @@ class Connection:
 
     def _lose(self) -> None:
         """Note that the client is gone altogether."""
+        if self.gone:
+            return
         self._delivered = self.answered and not self.outbox.unsent
         self.gone = True
         self.outbox.discard()
+        self._drain()
         self._hang_up()
         if self._pool.worker_of(self) is None:
             self._pool.withdraw(self)
             self._finish(Result("the client vanished before a worker was free", ended_well=False))
+
+    def _drain(self) -> None:
+        """Record what came before the connection broke and was not read yet: the kernel still has it."""
+        with contextlib.suppress(OSError):
+            for _ in range(_MOST_ROUNDS):
+                count = self._client.recv_into(_BUFFER)
+                if not count:
+                    return
+                self._record(_BUFFER[:count])
 
     def _tell(self, reason: str, detail: str = "") -> None:
         """Tell the worker, now or once there is one, that nothing more will come."""

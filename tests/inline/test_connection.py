@@ -6,6 +6,7 @@ import contextlib
 import os
 import selectors
 import socket
+import struct
 
 import pytest
 
@@ -69,6 +70,19 @@ def test_the_last_word_is_said_once_although_a_worker_dies_before_it_has_ended(s
     assert [type(message) for message in heard] == [m.Text, m.Text, m.Close]
     assert "another process starts again" in heard[1].text
     connection.journal.close(ended_well=True)
+
+
+def test_what_came_before_the_connection_broke_is_recorded(scene):
+    client, connection, _, selector = scene
+    client.sendall(b"a" * 1000)
+    turn(selector)
+    client.sendall(b"b" * 20_000)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    connection.on_frame(IMAGE)  # which is where the gateway finds that its client is gone
+    assert connection.gone
+    connection.journal.close(ended_well=False)
+    assert connection.journal_path.read_bytes() == b"a" * 1000 + b"b" * 20_000
 
 
 def test_a_worker_leaves_the_last_word_to_the_gateway(tmp_path):
