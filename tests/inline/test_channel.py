@@ -75,6 +75,24 @@ def test_a_worker_that_takes_over_says_nothing_twice(ends):
     assert outbox.unsent == 0
 
 
+def test_a_client_that_reads_as_fast_as_it_is_sent_to_leaves_others_their_turn():
+    class Fast:
+        taken = 0
+
+        def send(self, part):
+            self.taken += len(part)
+            return len(part)
+
+    outbox, client = Outbox(), Fast()
+    for _ in range(100):
+        outbox.add(bytes(1 << 20))
+    outbox.send(client)
+    assert 0 < client.taken < 20 << 20
+    while outbox.unsent:
+        outbox.send(client)
+    assert client.taken == 100 << 20
+
+
 def test_the_worker_waits_until_the_journal_grows_or_ends(ends):
     ours, link, wake = ends
     os.eventfd_write(wake, 3)
