@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -35,7 +36,7 @@ class Kind(IntEnum):
     READY = 0  # the worker waits for a scan
     ALIVE = 1  # it waits for data, or has made progress
     MESSAGE = 2  # bytes for the client
-    ENDED = 3  # how the session ended, as JSON
+    ENDED = 3  # how the session ended, as JSON; CLOSE for the client
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Link:
         self._poll.register(wake, select.POLLIN)
         self._poll.register(connection, select.POLLIN)
         self._lines = b""
+        self._said_s = time.monotonic()
         self._end: tuple[str, str] | None = None
 
     def say(self, kind: Kind, buffers: Buffers = (), key: bytes = b"") -> None:
@@ -115,6 +117,12 @@ class Link:
             if sent < part.nbytes:
                 self._connection.sendall(part[sent:])
             sent = max(0, sent - part.nbytes)
+        self._said_s = time.monotonic()
+
+    def breathe(self) -> None:
+        """Show the gateway from time to time that this process is not stuck."""
+        if time.monotonic() - self._said_s > _BREATH_S:
+            self.say(Kind.ALIVE)
 
     def order(self) -> dict[str, Any] | None:
         """Wait for the gateway's next order; None if the gateway is gone."""
@@ -138,7 +146,9 @@ class Link:
         """
         while not self._is_at_end():
             ready = [descriptor for descriptor, _ in self._poll.poll(_BREATH_S * 1e3)]
-            if not ready:
+            if ready:  # with bytes that do not make a message yet, and may not for long
+                self.breathe()
+            else:
                 self.say(Kind.ALIVE)
             if self._connection.fileno() in ready:
                 self._hear()

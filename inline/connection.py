@@ -6,6 +6,7 @@ has grown and when it will not grow any more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import selectors
@@ -30,6 +31,8 @@ log = logging.getLogger("boreside")
 _BUFFER: Final = memoryview(bytearray(1 << 20))
 """Shared by all connections: what is in it has been written before the next one is read."""
 _ROUNDS: Final = 8
+_MOST_ROUNDS: Final = 64
+"""More than a kernel keeps for one connection."""
 _MOST_LOSSES: Final = 2
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -102,6 +105,11 @@ class Connection:
             raise StorageError("nothing has been received yet")
         return self.journal.path
 
+    @property
+    def at_work(self) -> bool:
+        """Whether something was asked and the last word is still to be said."""
+        return self.journal is not None and not self.answered
+
     def is_over(self, now_s: float) -> bool:
         """Whether nothing is left to hear or to say."""
         if not self.answered:
@@ -111,6 +119,7 @@ class Connection:
 
     def close(self, keeper: Keeper) -> None:
         """End the connection and its journal; say in the log what became of it."""
+        self._drain()
         self._pool.withdraw(self)
         self.gone = self._hung_up = True
         self._watch()
@@ -135,6 +144,7 @@ class Connection:
     def on_frame(self, frame: Frame) -> None:
         """Pass on what the worker says to the client."""
         if frame.kind is Kind.ENDED:
+            self._put(Close())
             self._finish(Result(**json.loads(frame.body)))
         else:
             self.outbox.take(frame)
@@ -192,20 +202,19 @@ class Connection:
     def _record(self, chunk: memoryview) -> None:
         if self._full:
             return
+        first = self.journal is None
         try:
-            if self.journal is None:
-                self.journal = Journal(self._settings.journals, self._number)
-                self.journal.append(chunk)
-                self._pool.ask(self)
-            else:
-                self.journal.append(chunk)
+            self.journal = self.journal or Journal(self._settings.journals, self._number)
+            self.journal.append(chunk)
         except StorageError as error:
             self._full = True
             log.error("%s: %s", self._peer, error)
             if self.journal is None or not self.journal.length:
                 self.give_up(f"{error}: the scan is lost; free space and repeat the scan")
-            else:
-                self._tell(FULL, str(error))
+                return
+            self._tell(FULL, str(error))
+        if first:
+            self._pool.ask(self)
 
     def _hang_up(self) -> None:
         """Note that the client says nothing more; it may still listen."""
@@ -215,13 +224,25 @@ class Connection:
 
     def _lose(self) -> None:
         """Note that the client is gone altogether."""
+        if self.gone:
+            return
         self._delivered = self.answered and not self.outbox.unsent
         self.gone = True
         self.outbox.discard()
+        self._drain()
         self._hang_up()
         if self._pool.worker_of(self) is None:
             self._pool.withdraw(self)
             self._finish(Result("the client vanished before a worker was free", ended_well=False))
+
+    def _drain(self) -> None:
+        """Record what came before the connection broke and was not read yet: the kernel still has it."""
+        with contextlib.suppress(OSError):
+            for _ in range(_MOST_ROUNDS):
+                count = self._client.recv_into(_BUFFER)
+                if not count:
+                    return
+                self._record(_BUFFER[:count])
 
     def _tell(self, reason: str, detail: str = "") -> None:
         """Tell the worker, now or once there is one, that nothing more will come."""

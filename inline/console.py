@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inline.errors import ScanError
 from inline.header import Scan
 from inline.mrd import messages as m
 from inline.mrd.headers import IMAGE, IMAGE_PIXELS
@@ -68,15 +69,25 @@ def value(image: m.Image) -> npt.NDArray[Any]:
 
 
 def from_wire(message: m.Image) -> Image:
-    """Take an image off the wire, for pipelines that work on images."""
+    """Take an image off the wire, for pipelines that work on images.
+
+    Raises
+    ------
+    ScanError
+        If its meta cannot be read, without which its pixels mean nothing.
+    """
     header = message.header
     try:
         kind = ImageType(int(header["image_type"]))
     except ValueError:
         kind = ImageType.MAGNITUDE
+    try:
+        pixels = value(message)
+    except ValueError as error:
+        raise ScanError(f"image {int(header['image_index'])} cannot be used: {error}") from error
     physiology = header["physiology_time_stamp"].tolist()
     return Image(
-        pixels=value(message),
+        pixels=pixels,
         geometry=Geometry(
             position_m=_vector(header["position"], 1e-3),
             read=_vector(header["read_dir"]),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import selectors
 import socket
 import time
@@ -48,7 +47,8 @@ class Gateway:
         self._count = 0
         self._leave_by_s: float | None = None
         self._listener = _listen(settings.host, settings.port)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._listening = False
+        self._watch_listener()
         self._pool = Pool(settings, self._selector)
         self._keeper = Keeper(
             settings.journals,
@@ -73,8 +73,14 @@ class Gateway:
             if now_s - ticked_s >= _TICK_S:
                 ticked_s = now_s
                 self._pool.tend(now_s)
+                self._watch_listener()
             self._part(now_s)
         for connection in self._connections:
+            if connection.at_work:
+                connection.give_up(
+                    f"the node was told to leave and this scan was not done within {self._settings.grace_s:g} s. Its "
+                    f"data are kept in {connection.journal_path.name}: replay them when the node is back"
+                )
             connection.close(self._keeper)
         self._pool.close()
         self._keeper.stop()
@@ -82,14 +88,19 @@ class Gateway:
 
     def stop(self) -> None:
         """Accept nobody any more and leave when the running scans are done; may be called from a signal handler."""
-        self._leave_by_s = time.monotonic() + self._settings.grace_s
+        if self._leave_by_s is None:  # whoever asks again does not ask for more time
+            self._leave_by_s = time.monotonic() + self._settings.grace_s
 
     def _is_done(self) -> bool:
         if self._leave_by_s is None:
             return False
-        at_work = any(one.journal is not None and not one.answered for one in self._connections)
-        unsent = any(one.outbox.unsent for one in self._connections)
-        return not (at_work or unsent) or time.monotonic() > self._leave_by_s
+        busy = any(one.at_work or one.outbox.unsent for one in self._connections)
+        return not busy or time.monotonic() > self._leave_by_s
+
+    def _watch_listener(self) -> None:
+        if not self._listening:
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+            self._listening = True
 
     def _accept(self, _events: int) -> None:
         try:
@@ -97,7 +108,8 @@ class Gateway:
         except OSError as error:
             log.error("a client cannot be accepted: %s", error)
             if error.errno in _NO_MORE_FILES:
-                time.sleep(_TICK_S)  # the client stays in the queue; without a pause this would spin
+                self._selector.unregister(self._listener)  # the client stays in the queue, which would make this spin
+                self._listening = False
             return
         if self._leave_by_s is not None:
             client.close()
@@ -118,7 +130,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; a node may be running there already: "
-            "stop it or choose another --port"
-        ) from error
+        reason = str(error.strerror).partition(" (while")[0]  # which would say the address once more
+        taken = "a node may be running there already: stop it or choose another --port"
+        advice = taken if error.errno == errno.EADDRINUSE else "choose another --host or --port"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; {advice}") from error

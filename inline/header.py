@@ -16,6 +16,7 @@ from typing import TypeVar
 from xml.etree import ElementTree as ET
 
 from inline.errors import ScanError
+from inline.mrd.xml import parse
 
 T = TypeVar("T")
 
@@ -128,9 +129,9 @@ class Scan:
             If it is not XML, describes no encoding, or gives a matrix size that is no positive number.
         """
         try:
-            root = ET.fromstring(xml)
-        except ET.ParseError as error:
-            raise ScanError(f"the MRD header is not well-formed XML: {error}") from error
+            root = parse(xml)
+        except ValueError as error:
+            raise ScanError(f"the MRD header is {error}") from error
         for element in root.iter():
             element.tag = element.tag.rpartition("}")[2]
         encodings = tuple(_encoding(element) for element in root.findall("encoding"))

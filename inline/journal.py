@@ -13,6 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -41,14 +42,14 @@ class Journal:
     """
 
     def __init__(self, folder: Path, number: int) -> None:
-        self.path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{number:05d}{SUFFIX}"
         self.length = 0
         self._synced = 0
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{number:05d}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+            self.path, self._file = _created(folder, name)
         except OSError as error:
-            raise StorageError(f"the journal {self.path} cannot be created: {error.strerror}") from error
+            raise StorageError(f"a journal cannot be created in {folder}: {error.strerror}") from error
 
     def append(self, chunk: memoryview) -> None:
         """Append bytes.
@@ -77,6 +78,16 @@ class Journal:
         if ended_well:
             os.fchmod(self._file, _SEALED)
         os.close(self._file)
+
+
+def _created(folder: Path, name: str) -> tuple[Path, int]:
+    """Create a file that was not there: in a container every node has the same process id, and clocks are set back."""
+    path, further = folder / f"{name}{SUFFIX}", count(2)
+    while True:
+        try:
+            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        except FileExistsError:
+            path = folder / f"{name}-{next(further)}{SUFFIX}"
 
 
 def prune(folder: Path, keep: int) -> list[Path]:

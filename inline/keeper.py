@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -45,21 +47,24 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         """Work until `stop`."""
+        synced_s = time.monotonic()
         while True:
-            try:
+            with contextlib.suppress(queue.Empty):
                 done = self._done.get(timeout=_SYNC_S)
-            except queue.Empty:
+                if done is not None:
+                    self._put_away(*done)
+                if self._done.empty():  # looking through the folder takes the longer the more is kept in it
+                    self._attempt(lambda: prune(self._folder, self._keep))
+                if done is None:
+                    return
+            if time.monotonic() - synced_s >= _SYNC_S:  # also while one session after the other ends
                 for journal in self._opened():
                     self._attempt(journal.sync)
-                continue
-            if done is None:
-                return
-            self._put_away(*done)
+                synced_s = time.monotonic()
 
     def _put_away(self, journal: Journal, ended_well: bool) -> None:
         self._attempt(journal.sync)
         self._attempt(lambda: journal.close(ended_well=ended_well))
-        self._attempt(lambda: prune(self._folder, self._keep))
 
     def _attempt(self, step: Callable[[], object]) -> None:
         try:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import socket
 from collections import Counter, deque
+from typing import Final
 
 from inline.channel import Frame
+
+_AT_ONCE: Final = 8 << 20
 
 
 class Outbox:
@@ -44,15 +47,16 @@ class Outbox:
         self.unsent += len(body)
 
     def send(self, connection: socket.socket) -> None:
-        """Send what the connection takes without waiting.
+        """Send what the connection takes without waiting, a few megabytes at most; then others have their turn.
 
         Raises
         ------
         OSError
             If the client is gone.
         """
+        enough = self.unsent - _AT_ONCE
         try:
-            while self._waiting:
+            while self._waiting and self.unsent > enough:
                 sent = connection.send(self._waiting[0])
                 self.unsent -= sent
                 if sent < len(self._waiting[0]):

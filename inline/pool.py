@@ -7,7 +7,9 @@ starting one costs a second of a core that a running scan needs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import selectors
 import signal
@@ -17,6 +19,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +30,10 @@ log = logging.getLogger("boreside.pool")
 
 _MOST_FAILURES: Final = 3
 _LONGEST_PAUSE_S: Final = 30.0
+_LONGEST_START_S: Final = 120.0
+_TO_HEAR_OUT_S: Final = 1.0
+_FRAMES: Final = 8
+"""Heard of one worker in a row; then others have their turn."""
 
 
 class Customer(Protocol):
@@ -55,7 +62,13 @@ class Customer(Protocol):
 
 
 class Worker:
-    """One worker process, seen from the gateway."""
+    """One worker process, seen from the gateway.
+
+    Raises
+    ------
+    OSError
+        If it cannot be started.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.customer: Customer | None = None
@@ -64,17 +77,32 @@ class Worker:
         self.stalled = False
         self.reader = FrameReader()
         self.connection, theirs = socket.socketpair()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK)
-        descriptors = theirs.fileno(), self._wake
-        command = [sys.executable, "-m", "inline.worker", *map(str, descriptors), settings.model_dump_json()]
-        self.process = subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL)
-        theirs.close()
         self.connection.setblocking(False)
+        with theirs, contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.connection.close)
+            self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+            on_failure.callback(os.close, self._wake)
+            descriptors = theirs.fileno(), self._wake
+            command = [sys.executable, "-m", "inline.worker", *map(str, descriptors), settings.model_dump_json()]
+            self.process = subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL)
+            on_failure.pop_all()
+
+    def patience_s(self, stall_s: float) -> float:
+        """Return how long it may say nothing."""
+        if self.customer is not None:
+            return stall_s
+        return math.inf if self.ready else _LONGEST_START_S
 
     def serve(self, customer: Customer) -> None:
-        """Begin a session at the first byte of its journal."""
-        self.customer, self.heard_s = customer, time.monotonic()
+        """Begin a session at the first byte of its journal.
+
+        Raises
+        ------
+        OSError
+            If it has died while it waited.
+        """
         order(self.connection, {"journal": str(customer.journal_path)})
+        self.customer, self.heard_s = customer, time.monotonic()
         if customer.end is not None:
             self.end(*customer.end)
 
@@ -84,7 +112,8 @@ class Worker:
 
     def end(self, reason: str, detail: str = "") -> None:
         """Say that the journal will not grow any more."""
-        order(self.connection, {"end": [reason, detail]})
+        with contextlib.suppress(OSError):  # if it is dead, the end of its connection brings the next worker
+            order(self.connection, {"end": [reason, detail]})
 
     def close(self) -> None:
         """Let the process go: it leaves when its connection ends."""
@@ -138,11 +167,17 @@ class Pool:
             self._queue.remove(customer)
 
     def tend(self, now_s: float) -> None:
-        """Stop what stalls, start what is missing, bury the dead."""
-        for worker in self._workers:
-            if worker.customer is not None and now_s - worker.heard_s > self._settings.stall_s:
+        """Stop what stalls, bury the dead, let go of more than waits by rule, start what is missing."""
+        for worker in list(self._workers):
+            if worker.process.poll() is not None:
+                self._hear(worker)  # its last words; a process that it started may keep the connection from ending
+                if now_s - worker.heard_s > _TO_HEAR_OUT_S:
+                    self._bury(worker)
+            elif now_s - worker.heard_s > worker.patience_s(self._settings.stall_s):
                 worker.stalled = True
                 worker.process.kill()  # its connection ends, which is where the customer hears of it
+        for worker in self._idle()[self._settings.workers :]:
+            self._part_with(worker)
         self._leaving = [process for process in self._leaving if process.poll() is None]
         if self._failures >= _MOST_FAILURES and not any(worker.ready for worker in self._workers):
             while self._queue:
@@ -168,16 +203,26 @@ class Pool:
         most = max(self._settings.workers, self._settings.max_workers)
         wanted = min(most, max(self._settings.workers, busy + 1))
         while not self._closed and len(self._workers) < wanted and time.monotonic() >= self._pause_until_s:
-            worker = Worker(self._settings)
+            try:
+                worker = Worker(self._settings)
+            except OSError as error:
+                log.error("a worker cannot be started: %s", error)
+                self._pause()
+                return
             self._workers.append(worker)
             self._selector.register(worker.connection, selectors.EVENT_READ, self._listener(worker))
+
+    def _pause(self) -> None:
+        """Wait with the next start, the longer the more have failed in a row."""
+        self._failures += 1
+        self._pause_until_s = time.monotonic() + min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(self._failures, 10))
 
     def _listener(self, worker: Worker) -> Callable[[int], None]:
         return lambda _events: self._hear(worker)
 
     def _hear(self, worker: Worker) -> None:
         try:
-            for frame in worker.reader.read(worker.connection):
+            for frame in islice(worker.reader.read(worker.connection), _FRAMES):
                 if worker.customer is None or not worker.customer.gone:
                     worker.heard_s = time.monotonic()  # who works on for nobody is not making progress
                 if frame.kind is Kind.READY:
@@ -195,12 +240,13 @@ class Pool:
         customer.on_frame(frame)
 
     def _bury(self, worker: Worker) -> None:
+        if worker not in self._workers:  # found dead before its turn came to be heard
+            return
         reason = worker.epitaph()
         log.warning("worker %d %s", worker.process.pid, reason)
         customer = worker.customer
         if not worker.ready and customer is None:
-            self._failures += 1
-            self._pause_until_s = time.monotonic() + min(_LONGEST_PAUSE_S, 0.1 * 2**self._failures)
+            self._pause()
         self._part_with(worker)
         if customer is not None:
             customer.on_loss(reason)
@@ -212,10 +258,16 @@ class Pool:
         self._leaving.append(worker.process)
         worker.close()
 
+    def _idle(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.ready and worker.customer is None]
+
     def _assign(self) -> None:
-        idle = [worker for worker in self._workers if worker.ready and worker.customer is None]
-        while self._queue and idle:
-            idle.pop(0).serve(self._queue.popleft())
-        for worker in idle[self._settings.workers :]:
-            self._part_with(worker)
+        for worker in self._idle():
+            if not self._queue:
+                break
+            try:
+                worker.serve(self._queue[0])
+                self._queue.popleft()
+            except OSError:  # no customer's loss
+                self._bury(worker)
         self._fill()

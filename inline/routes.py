@@ -162,7 +162,7 @@ def _written_out(text: str) -> Route | None:
     if text.lstrip().startswith("{"):
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if isinstance(content.get("parameters"), dict):
             content = content["parameters"]

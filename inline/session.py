@@ -163,7 +163,7 @@ def _parameters(text: str) -> dict[str, str]:
     """Return the parameters a TEXT holds as JSON; none if it is a line for people. Null stands for not given."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second where somebody nests thousands of brackets
         log.info("the client says: %s", text[:500])
         return {}
     parameters = content.get("parameters", content) if isinstance(content, Mapping) else None

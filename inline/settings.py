@@ -32,14 +32,15 @@ class TextPrefixes(BaseModel):
 class Settings(BaseModel):
     """Everything a site may set; names and meanings are those of the settings file in the operating document."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # numbers that are infinite must survive the way to the workers, which JSON as such does not know
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)  # an empty one would stand for every network the machine is in
     port: int = Field(9002, ge=0, lt=1 << 16)
     state: Path = Path("state")
     workers: int = Field(2, ge=1)
     max_workers: int = Field(8, ge=1)
-    stall_s: float = Field(60.0, gt=0)
+    stall_s: float = Field(60.0, ge=2.0)  # a worker that waits for its scanner shows once a second that it lives
     linger_s: float = Field(5.0, ge=0)
     grace_s: float = Field(30.0, ge=0)
     keep_journals: int = Field(100, ge=0)

@@ -6,6 +6,7 @@ the gateway starts the next worker at the first byte of the same journal.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -13,7 +14,6 @@ import logging
 import signal
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +29,8 @@ from inline.settings import Settings
 
 log = logging.getLogger("boreside.worker")
 
-_BREATH_S: Final = 1.0
+_SIGNAL_WHEN_PARENT_DIES: Final = 1
+"""PR_SET_PDEATHSIG of Linux."""
 
 
 def main(arguments: list[str]) -> int:
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager tells all processes; the gateway decides
         signal.signal(number, signal.SIG_IGN)
+    # one that is deep in a computation would not notice that there is no gateway any more
+    ctypes.CDLL(None).prctl(_SIGNAL_WHEN_PARENT_DIES, signal.SIGKILL)
     settings = Settings.model_validate_json(arguments[2])
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     link = Link(socket.socket(fileno=int(arguments[0])), int(arguments[1]))
@@ -49,7 +52,7 @@ def main(arguments: list[str]) -> int:
     try:
         link.say(Kind.READY)
         while (order := link.order()) is not None:
-            _serve(Path(order["journal"]), link, settings)
+            serve(Path(order["journal"]), link, settings)
             link.say(Kind.READY)
     except (ConnectionLostError, BrokenPipeError, ConnectionResetError):
         log.warning("the gateway is gone")
@@ -64,11 +67,23 @@ def _warm() -> None:
     gc.freeze()
 
 
-def _serve(path: Path, link: Link, settings: Settings) -> None:
+def serve(path: Path, link: Link, settings: Settings) -> None:
+    """Hold the conversation of one journal.
+
+    Parameters
+    ----------
+    path
+        The journal, which may still grow.
+    link
+        Where to say what there is to say.
+    settings
+        Of the site.
+    """
     limits = Limits(blob=settings.message_limit_bytes, pixels=settings.message_limit_bytes)
 
     def send(message: m.Message) -> None:
-        link.say(Kind.MESSAGE, mrd.encode(message), _key(message))
+        if not isinstance(message, m.Close):  # which the gateway says on ENDED: nobody can die between the two
+            link.say(Kind.MESSAGE, mrd.encode(message), _key(message))
 
     outcome = converse(_heard(path, link, limits), send, settings, path.name)
     link.say(Kind.ENDED, [json.dumps(asdict(outcome)).encode()])
@@ -76,13 +91,9 @@ def _serve(path: Path, link: Link, settings: Settings) -> None:
 
 def _heard(path: Path, link: Link, limits: Limits) -> Iterator[m.Message]:
     """Yield what the client says, and show the gateway from time to time that this process is not stuck."""
-    breathed_s = time.monotonic()
     try:
         for message in journal.messages(path, link.more, limits):
-            now_s = time.monotonic()
-            if now_s - breathed_s > _BREATH_S:
-                link.say(Kind.ALIVE)
-                breathed_s = now_s
+            link.breathe()
             yield message
     except TruncatedError:
         if not link.disk_is_full:  # which is then why, and what is to be said

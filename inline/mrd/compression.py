@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 _NHLBI_HEADER: Final = struct.Struct("<QfB")
 _MOST_BITS: Final = 31
+_BLOCK: Final = 1 << 18
+"""Numbers expanded at once: on the way from bits to samples each of them takes some forty bytes."""
 
 
 def expand_nhlbi(blob: memoryview, samples: int) -> npt.NDArray[np.complex64]:
@@ -51,8 +53,13 @@ def expand_nhlbi(blob: memoryview, samples: int) -> npt.NDArray[np.complex64]:
         raise ValueError(f"{bits} bits and a scale of {scale} cannot be")
     if len(packed) < (bits * elements + 7) // 8:
         raise ValueError(f"{len(packed)} bytes are too few for {elements} numbers of {bits} bits")
-    numbers = _unpack(packed, elements, bits)
-    return (numbers / np.float32(scale)).astype(np.float32).view(np.complex64)
+    expanded = np.empty(elements, np.float32)
+    with np.errstate(over="ignore"):  # samples that become infinite are found by those who place them
+        for start in range(0, elements, _BLOCK):  # a multiple of eight numbers begins with a byte
+            stop = min(start + _BLOCK, elements)
+            part = packed[start * bits // 8 : (stop * bits + 7) // 8]
+            expanded[start:stop] = _unpack(part, stop - start, bits) / np.float32(scale)
+    return expanded.view(np.complex64)
 
 
 def _unpack(packed: memoryview, elements: int, bits: int) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ Source: as `inline.mrd.messages`.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ class _Cursor:
         return int(struct.unpack(kind, self.take(struct.calcsize(kind)))[0])
 
     def length(self, kind: str, limit: int, what: str) -> int:
-        length = self.number(kind)
+        return self.believe(self.number(kind), limit, what)
+
+    def believe(self, length: int, limit: int, what: str) -> int:
         if length > limit:
             raise self.error(f"{what} claims {length} bytes, more than the limit of {limit}")
         return length
@@ -132,6 +135,7 @@ def _acquisition(cursor: _Cursor) -> m.Acquisition:
     header = cursor.record(ACQUISITION)
     samples, channels = int(header["number_of_samples"]), int(header["active_channels"])
     dimensions = int(header["trajectory_dimensions"])
+    cursor.believe(samples * (8 * channels + 4 * dimensions), cursor.limits.blob, "an acquisition (id 1008)")
     trajectory = np.frombuffer(cursor.take(4 * samples * dimensions), "<f4").reshape(samples, dimensions)
     flags = int(header["flags"])
     if flags & (m.Flag.COMPRESSION1 | m.Flag.COMPRESSION2):
@@ -153,16 +157,15 @@ def _image(cursor: _Cursor) -> m.Image:
         raise cursor.error(f"an image (id 1022) has data type {int(header['data_type'])}; known types are 1 to 8")
     attributes = _text(cursor.take(cursor.length("<Q", cursor.limits.blob, "the meta of an image (id 1022)")))
     shape = (int(header["channels"]), *(int(size) for size in header["matrix_size"][::-1]))
-    length = kind.itemsize * shape[0] * shape[1] * shape[2] * shape[3]
-    if length > cursor.limits.pixels:
-        raise cursor.error(f"an image (id 1022) claims {length} bytes, more than the limit of {cursor.limits.pixels}")
+    length = cursor.believe(kind.itemsize * math.prod(shape), cursor.limits.pixels, "an image (id 1022)")
     return m.Image(header, attributes, np.frombuffer(cursor.take(length), kind).reshape(shape))
 
 
 def _waveform(cursor: _Cursor) -> m.Waveform:
     header = cursor.record(WAVEFORM)
     shape = int(header["channels"]), int(header["number_of_samples"])
-    return m.Waveform(header, np.frombuffer(cursor.take(4 * shape[0] * shape[1]), "<u4").reshape(shape))
+    length = cursor.believe(4 * math.prod(shape), cursor.limits.blob, "a waveform (id 1026)")
+    return m.Waveform(header, np.frombuffer(cursor.take(length), "<u4").reshape(shape))
 
 
 def _dicom(cursor: _Cursor) -> m.Dicom:

@@ -31,6 +31,11 @@ def _array(array: npt.NDArray[Any]) -> memoryview:
     return flat.view(np.uint8).data if flat.size else memoryview(b"")
 
 
+def _bytes(text: str) -> bytes:
+    """Encode what is said to people; half a character, as JSON and file names can hold, is no reason to fail."""
+    return text.encode(errors="replace")
+
+
 def _config_file(message: m.ConfigFile) -> Buffers:
     name = message.name.encode()
     if len(name) >= CONFIG_FILE_LENGTH:
@@ -41,17 +46,17 @@ def _config_file(message: m.ConfigFile) -> Buffers:
 
 
 def _text(number: m.MessageId, length: str, text: str) -> Buffers:
-    content = text.encode()
+    content = _bytes(text)
     return [struct.pack(f"<H{length}", number, len(content)), content]
 
 
 def _query(message: m.Query) -> Buffers:
-    text = message.text.encode()
+    text = _bytes(message.text)
     return [struct.pack("<HQQQ", m.MessageId.QUERY, 0, message.correlation, len(text)), text]
 
 
 def _response(message: m.Response) -> Buffers:
-    text = message.text.encode()
+    text = _bytes(message.text)
     return [struct.pack("<HQQ", m.MessageId.RESPONSE, message.correlation, len(text)), text]
 
 
@@ -64,7 +69,7 @@ def _acquisition(message: m.Acquisition) -> Buffers:
 
 
 def _image(message: m.Image) -> Buffers:
-    attributes = message.attributes.encode()
+    attributes = _bytes(message.attributes)
     header = message.header.copy()
     header["attribute_string_len"] = len(attributes)
     head = struct.pack("<H", m.MessageId.IMAGE) + header.tobytes() + struct.pack("<Q", len(attributes))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
-from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
+
+from inline.mrd.xml import parse
 
 Value: TypeAlias = str | float | int
 Meta: TypeAlias = Mapping[str, Value | Sequence[Value]]
@@ -32,14 +33,14 @@ def from_xml(xml: str) -> dict[str, str | list[str]]:
     Raises
     ------
     ValueError
-        If it is not well-formed XML.
+        If it is not XML that can be taken.
     """
     if not xml.strip():
         return {}
     try:
-        root = ET.fromstring(xml.strip())
-    except ET.ParseError as error:
-        raise ValueError(f"image meta is not well-formed XML: {error}") from error
+        root = parse(xml.strip())
+    except ValueError as error:
+        raise ValueError(f"image meta is {error}") from error
     meta: dict[str, str | list[str]] = {}
     for element in root.iter("meta"):
         values = [value.text or "" for value in element.findall("value")]

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from inline import channel
 from inline.channel import FULL, LOST, FrameReader, Kind, Link, order
 from inline.errors import ConnectionLostError, StorageError
 from inline.outbox import Outbox
@@ -74,6 +75,24 @@ def test_a_worker_that_takes_over_says_nothing_twice(ends):
     assert outbox.unsent == 0
 
 
+def test_a_client_that_reads_as_fast_as_it_is_sent_to_leaves_others_their_turn():
+    class Fast:
+        taken = 0
+
+        def send(self, part):
+            self.taken += len(part)
+            return len(part)
+
+    outbox, client = Outbox(), Fast()
+    for _ in range(100):
+        outbox.add(bytes(1 << 20))
+    outbox.send(client)
+    assert 0 < client.taken < 20 << 20
+    while outbox.unsent:
+        outbox.send(client)
+    assert client.taken == 100 << 20
+
+
 def test_the_worker_waits_until_the_journal_grows_or_ends(ends):
     ours, link, wake = ends
     os.eventfd_write(wake, 3)
@@ -109,3 +128,12 @@ def test_an_end_that_comes_together_with_the_order_is_heard(ends):
     order(ours, {"end": [LOST, ""]})
     assert link.order() == {"journal": "short.mrd"}
     assert not link.more()
+
+
+def test_a_worker_that_hears_bytes_but_no_message_shows_that_it_lives(ends, monkeypatch):
+    monkeypatch.setattr(channel, "_BREATH_S", 0.0)
+    ours, link, wake = ends
+    os.eventfd_write(wake, 1)
+    assert link.more()
+    (frame,) = FrameReader().read(ours)
+    assert frame.kind is Kind.ALIVE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 import stat
@@ -17,6 +18,8 @@ import pytest
 from test_client import acquisition
 
 from inline import console, mrd
+from inline.errors import ConfigurationError
+from inline.gateway import Gateway
 from inline.mrd import messages as m
 from inline.mrd.meta import from_xml
 from inline.own_node import own_node
@@ -24,6 +27,7 @@ from inline.replay import replay
 from inline.scanner.client import converse, scan_messages, send
 from inline.scanner.recording import Recording
 from inline.scanner.simulate import simulate
+from inline.settings import Settings
 
 PATIENCE_S = 20.0
 SETTINGS = """
@@ -245,6 +249,41 @@ def opened(process):
     return names
 
 
+@pytest.mark.parametrize("host", ["nosuch.invalid", "203.0.113.1"])
+def test_an_address_that_is_not_ours_is_refused_in_words(host):
+    with pytest.raises(ConfigurationError, match=r"cannot listen on .*: (Name|Cannot|Temp).* choose another"):
+        Gateway(Settings(host=host, port=0))
+
+
+def test_a_node_without_files_to_spare_serves_who_is_there(node, scan):
+    questions = 30
+    with contextlib.ExitStack() as stack:
+        asking = stack.enter_context(socket.create_connection(node.address))
+        asking.sendall(query(0))
+        assert asking.recv(100)
+        soft, hard = resource.prlimit(node.process, resource.RLIMIT_NOFILE)
+        stack.callback(resource.prlimit, node.process, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.prlimit(node.process, resource.RLIMIT_NOFILE, (len(opened(node.process)) + 3, hard))
+        idle = [stack.enter_context(socket.create_connection(node.address)) for _ in range(10)]
+        until(lambda: "cannot be accepted" in (node.state / "node.log").read_text(), "refusal")
+        began_s = time.monotonic()
+        for number in range(questions):
+            asking.sendall(query(number))
+            assert asking.recv(100)
+        assert time.monotonic() - began_s < questions * 0.2  # which a loop would take that sleeps in every turn
+        assert len(idle) == 10
+    assert the_next_scan_works(node, scan)
+
+
+def query(number):
+    return b"".join(mrd.encode(m.Query(number, "gadgetron::version")))
+
+
+def test_files_are_as_many_as_the_system_allows(node):
+    soft, hard = resource.prlimit(node.process, resource.RLIMIT_NOFILE)
+    assert soft == hard
+
+
 def test_a_full_disk_is_said_and_survived(node, scan):
     whole = b"".join(stream(scan))
     soft, hard = resource.prlimit(node.process, resource.RLIMIT_FSIZE)
@@ -257,6 +296,20 @@ def test_a_full_disk_is_said_and_survived(node, scan):
     assert any("cannot be written" in text and "free space and repeat the scan" in text for text in texts(conversation))
     assert len(conversation.images) < 6
     assert journals(node)[-1].read_bytes() == whole[: len(whole) // 2]
+    assert the_next_scan_works(node, scan)
+
+
+def test_a_disk_that_is_full_within_the_first_bytes_is_said(node, scan):
+    soft, hard = resource.prlimit(node.process, resource.RLIMIT_FSIZE)
+    resource.prlimit(node.process, resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with socket.create_connection(node.address) as connection:
+            connection.sendall(stream(scan)[0])
+            text, close = hear(connection)
+    finally:
+        resource.prlimit(node.process, resource.RLIMIT_FSIZE, (soft, hard))
+    assert "free space and repeat the scan" in text.text
+    assert close == m.Close()
     assert the_next_scan_works(node, scan)
 
 
@@ -340,6 +393,44 @@ def test_a_scan_finishes_while_the_node_is_told_to_leave(tmp_path, scan):
         until(lambda: not Path(f"/proc/{own.process}/task").exists() or not children(own), "leaving")
         (journal,) = journals(own)
         until(lambda: not journal.stat().st_mode & stat.S_IWUSR, "sealing")
+
+
+def test_a_scan_that_does_not_finish_in_time_hears_that_the_node_leaves(tmp_path, scan):
+    (tmp_path / "node.toml").write_text("grace_s = 1.0\n")
+    with own_node(tmp_path / "state", tmp_path / "node.toml") as own:
+        with socket.create_connection(own.address) as connection:
+            connection.sendall(b"".join(stream(scan)[:20]))
+            until(lambda: journals(own) and busy_worker(own, journals(own)[0]), "work")
+            asked_s = time.monotonic()
+            while not select.select([connection], [], [], 0.1)[0]:
+                os.kill(own.process, signal.SIGTERM)  # more than once, which does not give it more time
+                assert time.monotonic() < asked_s + PATIENCE_S, "the node stays"
+            text, close = hear(connection)
+        (journal,) = journals(own)
+        assert journal.name in text.text
+        assert close == m.Close()
+        assert journal.stat().st_mode & stat.S_IWUSR
+
+
+def test_no_worker_outlives_a_gateway_that_was_killed(tmp_path, scan):
+    (tmp_path / "site_pipelines.py").write_text(SITE)
+    (tmp_path / "node.toml").write_text(SETTINGS)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("PYTHONPATH", str(tmp_path))
+        own = stack.enter_context(own_node(tmp_path / "state", tmp_path / "node.toml"))
+        connection = stack.enter_context(socket.create_connection(own.address))
+        connection.sendall(b"".join(stream(scan, "stuck")))
+        until(lambda: journals(own) and busy_worker(own, journals(own)[0]), "work")
+        workers = children(own)
+        os.kill(own.process, signal.SIGKILL)
+        until(lambda: not any(map(runs, workers)), "leaving of the workers")
+
+
+def runs(process):
+    """Whether a process is there and not a zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def test_replaying_a_journal_gives_the_same_images(node, scan):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -67,6 +68,16 @@ def test_only_the_oldest_journals_that_ended_well_are_removed(tmp_path):
     assert sorted(left) == ["2", "3", "4", "5"]
     assert left["2"].stat().st_mode & stat.S_IWUSR
     assert not left["3"].stat().st_mode & stat.S_IWUSR
+
+
+def test_a_clock_that_was_set_back_costs_no_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda _: "20260329-020000")
+    journals = [Journal(tmp_path, 1) for _ in range(3)]
+    for number, journal in enumerate(journals):
+        journal.append(memoryview(bytes([number])))
+        journal.close(ended_well=True)
+    assert [journal.path.read_bytes() for journal in journals] == [b"\0", b"\1", b"\2"]
+    assert len(prune(tmp_path, keep=0)) == 3
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import tracemalloc
+from dataclasses import replace
 
 import ismrmrd
 import numpy as np
@@ -121,6 +124,13 @@ def test_ambiguous_id_is_refused_politely():
         list(Decoder().feed(struct.pack("<H", 1030)))
 
 
+def claiming(message, **sizes):
+    header = message.header.copy()
+    for name, size in sizes.items():
+        header[name] = size
+    return header.tobytes()
+
+
 @pytest.mark.parametrize(
     "claim",
     [
@@ -129,6 +139,9 @@ def test_ambiguous_id_is_refused_politely():
         struct.pack("<HQQQ", 6, 0, 1, 2**63),
         struct.pack("<HQ", 1019, 2**40),
         struct.pack("<H", 1022) + image().header.tobytes() + struct.pack("<Q", 2**50),
+        struct.pack("<H", 1008) + claiming(acquisition(), number_of_samples=65535, active_channels=65535),
+        struct.pack("<H", 1008) + claiming(acquisition(), number_of_samples=65535, trajectory_dimensions=65535),
+        struct.pack("<H", 1026) + claiming(waveform(), number_of_samples=65535, channels=65535),
     ],
 )
 def test_absurd_length_is_refused_without_waiting_for_it(claim):
@@ -194,6 +207,28 @@ def test_quantised_samples_are_expanded_to_within_half_a_step(bits):
     assert text == m.Text("still in step")
     error = np.abs(decoded.data.reshape(-1).view(np.float32) - values)
     assert error.max() <= 0.5 / scale + 1e-6
+
+
+def test_expanding_takes_little_more_than_what_comes_out():
+    blob = struct.pack("<QfB", 8 << 20, 1.0, 1) + os.urandom(1 << 20)
+    tracemalloc.start()
+    try:
+        expanded = expand_nhlbi(memoryview(blob), 4 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 2 * expanded.nbytes
+    finally:
+        tracemalloc.stop()
+    bits = np.unpackbits(np.frombuffer(blob, np.uint8, offset=13), bitorder="little")
+    np.testing.assert_array_equal(expanded.view(np.float32), -bits.astype(np.float32))
+
+
+def test_a_scale_beyond_all_numbers_gives_samples_that_are_none():
+    blob = struct.pack("<QfB", 2, 1e-44, 8) + b"\7\7"
+    assert np.isinf(expand_nhlbi(memoryview(blob), 1)).all()
+
+
+@pytest.mark.parametrize("message", [m.Text("\ud800"), m.Response(1, "\udcff"), replace(image(), attributes="\ud800")])
+def test_half_a_character_is_no_reason_to_say_nothing(message):
+    assert b"?" in to_bytes(message)
 
 
 @pytest.mark.parametrize(

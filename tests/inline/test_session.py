@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from test_client import acquisition
 
 from inline.errors import ConnectionLostError
 from inline.header import Scan
 from inline.mrd import messages as m
-from inline.mrd.meta import from_xml
+from inline.mrd.headers import IMAGE
+from inline.mrd.meta import from_xml, to_xml
 from inline.noise_store import FileNoiseStore
 from inline.scan import Geometry, Image
 from inline.session import converse
@@ -26,6 +28,13 @@ HEADER = m.Header(XML.format(""))
 CONFIG = m.ConfigFile("cartesian")
 LINES = [acquisition(line) for line in range(8)]
 CLOSE = m.Close()
+BOMB = '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+
+
+def picture(meta):
+    header = np.zeros((), IMAGE)
+    header["image_index"] = 5
+    return m.Image(header[()], meta, np.ones((1, 1, 2, 2), np.float32))
 
 
 def talk(*messages, lost=False, **settings):
@@ -62,6 +71,7 @@ def images(heard):
         [CONFIG, HEADER, *LINES[:4], m.Text('{"parameters": {"a": 1}}'), *LINES[4:], CLOSE],
         [CONFIG, m.Header(XML.format("<version>7</version>")), *LINES, CLOSE],
         [CONFIG, m.Header(XML.format("<unheardOf>of</unheardOf>")), *LINES, CLOSE],
+        [CONFIG, HEADER, m.Text("[" * 100_000), *LINES, CLOSE],
         [CONFIG, HEADER, m.Feedback("x", b""), m.Dicom(b"", "", ""), *LINES, CLOSE],
     ],
 )
@@ -81,6 +91,12 @@ def test_every_order_of_messages_that_clients_use_brings_the_image(messages):
         ([*LINES, CLOSE], "not known here"),
         ([CONFIG, m.Header("<a"), *LINES, CLOSE], "not well-formed"),
         ([CONFIG, m.Header("<ismrmrdHeader/>"), CLOSE], "no <encoding>"),
+        ([CONFIG, m.Header(BOMB + "<ismrmrdHeader>&b;</ismrmrdHeader>"), CLOSE], "defines entities"),
+        ([CONFIG, m.Header("<a>" * 1_000_000), CLOSE], "3000000 characters, more than the limit"),
+        ([m.ConfigText('{"a":' * 100_000), HEADER, CLOSE], "is not known here"),
+        ([m.ConfigFile("invertcontrast"), HEADER, picture("<ismrmrdMeta"), CLOSE], "image 5 cannot be used"),
+        ([m.ConfigFile("invertcontrast"), HEADER, picture(to_xml({"RescaleSlope": "steep"})), CLOSE], "steep"),
+        ([m.ConfigFile("invertcontrast"), HEADER, picture(BOMB + "<ismrmrdMeta/>"), CLOSE], "defines entities"),
         ([CONFIG, HEADER, *LINES[:3]], "without CLOSE"),
         ([CONFIG], "without CLOSE"),
     ],

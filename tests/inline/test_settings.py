@@ -36,6 +36,8 @@ def test_the_last_place_wins(file):
         ("prot = 1", "there is no setting 'prot'; there are host, port"),
         ("port = 99999", "port = 99999"),
         ("workers = 0", "workers = 0"),
+        ("stall_s = 1.0", "stall_s = 1.0"),
+        ('host = ""', "host = ''"),
         ("port = ", "are not TOML"),
         ('[pipelines]\nmine = "os"', "pipelines.mine"),
         ('[text_prefixes]\nloud = "!"', "text_prefixes.loud"),
@@ -58,6 +60,13 @@ def test_a_wrong_variable_is_said_to_come_from_the_environment():
 def test_the_digest_tells_settings_apart():
     assert Settings().sha256 == Settings().sha256
     assert Settings().sha256 != Settings(stall_s=61).sha256
+
+
+def test_a_worker_is_told_what_was_set_also_where_it_is_infinite(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_text("stall_s = inf\nlinger_s = inf\n")
+    settings = load(path, environment={})
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
 def test_the_document_shows_every_setting_with_its_default():
