@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from hardware.device import CPU, Device
 from inline.header import Scan
+from inline.mrd.headers import ACQUISITION, ENCODING_COUNTERS, picker
 from inline.mrd.messages import Acquisition, Flag, ImageType, Waveform
 from qc.finding import Finding
 from recon_models.cartesian.noise import NoiseCovariance
@@ -61,6 +62,18 @@ class Counters:
     segment: int = 0
 
 
+_FIELDS: Final = picker(
+    ACQUISITION,
+    "flags",
+    "discard_pre",
+    "discard_post",
+    "center_sample",
+    "encoding_space_ref",
+    "sample_time_us",
+    *(f"idx.{name}" for name in list(ENCODING_COUNTERS.names or ())[:9]),
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Readout:
     """One line of k-space of every coil.
@@ -101,26 +114,25 @@ class Readout:
     def from_acquisition(cls, acquisition: Acquisition) -> Readout:
         """Take a readout off the wire, without the samples the scanner marked to be discarded at either end."""
         header = acquisition.header
-        before, after = int(header["discard_pre"]), int(header["discard_post"])
+        flags, before, after, centre, encoding, dwell_us, *counters = _FIELDS.unpack_from(header.tobytes())
         samples, trajectory = acquisition.data, acquisition.trajectory
         if before or after:
             kept = slice(before, samples.shape[1] - after)
             samples, trajectory = samples[:, kept], trajectory[kept]
-        idx = header["idx"].item()
         return cls(
             samples=samples,
             trajectory=trajectory,
-            counters=Counters(*idx[:9]),
-            flags=int(header["flags"]),
-            encoding=int(header["encoding_space_ref"]),
-            center_sample=int(header["center_sample"]) - before,
-            dwell_s=float(header["sample_time_us"]) * 1e-6,
+            counters=Counters(*counters),
+            flags=flags,
+            encoding=encoding,
+            center_sample=centre - before,
+            dwell_s=dwell_us * 1e-6,
             header=header,
         )
 
     def has(self, flag: Flag) -> bool:
         """Whether any bit of ``flag`` is set."""
-        return bool(self.flags & flag)
+        return bool(self.flags & flag.value)  # with the flag itself the result would be a Flag: ten times the time
 
     def whitened(self, samples: npt.NDArray[np.complex64], noise: str) -> Readout:
         """Return this readout with samples whose noise is independent and of unit variance."""

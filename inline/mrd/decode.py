@@ -16,9 +16,12 @@ import numpy as np
 from inline.errors import ProtocolError
 from inline.mrd import messages as m
 from inline.mrd.compression import expand_nhlbi, expand_zfp
-from inline.mrd.headers import ACQUISITION, IMAGE, IMAGE_PIXELS, WAVEFORM
+from inline.mrd.headers import ACQUISITION, IMAGE, IMAGE_PIXELS, WAVEFORM, picker
 
 CONFIG_FILE_LENGTH: Final = 1024
+
+_SIZES: Final = picker(ACQUISITION, "flags", "number_of_samples", "active_channels", "trajectory_dimensions")
+_COMPRESSED: Final = int(m.Flag.COMPRESSION1 | m.Flag.COMPRESSION2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +135,12 @@ def _response(cursor: _Cursor) -> m.Response:
 
 
 def _acquisition(cursor: _Cursor) -> m.Acquisition:
-    header = cursor.record(ACQUISITION)
-    samples, channels = int(header["number_of_samples"]), int(header["active_channels"])
-    dimensions = int(header["trajectory_dimensions"])
+    head = cursor.take(ACQUISITION.itemsize)
+    flags, samples, channels, dimensions = _SIZES.unpack_from(head)
+    header = np.frombuffer(head, ACQUISITION)[0]
     cursor.believe(samples * (8 * channels + 4 * dimensions), cursor.limits.blob, "an acquisition (id 1008)")
     trajectory = np.frombuffer(cursor.take(4 * samples * dimensions), "<f4").reshape(samples, dimensions)
-    flags = int(header["flags"])
-    if flags & (m.Flag.COMPRESSION1 | m.Flag.COMPRESSION2):
+    if flags & _COMPRESSED:
         blob = cursor.take(cursor.length("<I", cursor.limits.blob, "the compressed acquisition (id 1008)"))
         expand = expand_nhlbi if flags & m.Flag.COMPRESSION2 else expand_zfp
         try:

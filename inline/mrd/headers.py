@@ -6,6 +6,7 @@ microseconds here, as on the wire; `inline.scan` converts to SI.
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final
 
 import numpy as np
@@ -97,6 +98,7 @@ WAVEFORM: Final = np.dtype(
     }
 )  # fmt: skip
 
+
 IMAGE_PIXELS: Final[dict[int, np.dtype[Any]]] = {
     1: np.dtype("<u2"),
     2: np.dtype("<i2"),
@@ -111,3 +113,26 @@ IMAGE_PIXELS: Final[dict[int, np.dtype[Any]]] = {
 
 assert ACQUISITION.itemsize == 340, "the acquisition header is 340 bytes on the wire"
 assert IMAGE.itemsize == 198, "the image header is 198 bytes on the wire"
+
+_CODES: Final = {"u2": "H", "u4": "I", "u8": "Q", "i4": "i", "f4": "f"}
+
+
+def picker(kind: np.dtype[Any], *names: str) -> struct.Struct:
+    """Return what reads a few numbers of a record at once, ten times as fast as asking the record for each.
+
+    Parameters
+    ----------
+    kind
+        The record.
+    names
+        Fields of it, ``idx.slice`` for one inside another, in the order in which they lie.
+    """
+    layout, end = "<", 0
+    for name in names:
+        field, offset = kind, 0
+        for part in name.split("."):
+            offset += int(field.fields[part][1]) if field.fields else 0
+            field = field[part]
+        layout += f"{offset - end}x{_CODES[field.str[1:]]}"
+        end = offset + field.itemsize
+    return struct.Struct(layout)
