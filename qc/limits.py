@@ -55,8 +55,8 @@ _CLEAN: Final = "clean simulated scans of benchmarks/qc.py, seeds 1000-1199, a f
 SHIPPED: Final[Limits] = MappingProxyType(
     {
         "motion": Limit(
-            20.0,
-            60.0,
+            10.0,
+            36.0,
             "cumulative log likelihood ratio of motion",
             f"no alarm in 200 {_CLEAN}; five lines at the most a single line may say are red",
         ),
@@ -73,10 +73,10 @@ SHIPPED: Final[Limits] = MappingProxyType(
             f"8 is the usual robust outlier limit; no alarm in {_CLEAN}",
         ),
         "interference": Limit(
-            3.0,
-            6.0,
+            15.0,
+            25.0,
             "power of a frequency over its neighbours', over 16 lines",
-            f"a column of noise from 8 coils stays below 1.5; no alarm in {_CLEAN}",
+            "a tone as strong as the noise of a sample gives 16 or more; anatomy of measured heads up to 13",
         ),
         "saturation": Limit(
             1.0, 4.0, "readouts with samples at the limit of the receiver", "one is one too many; shots repeat it"
@@ -101,7 +101,12 @@ SHIPPED: Final[Limits] = MappingProxyType(
         ),
         "missing readouts": Limit(1.0, 1.0, "readouts that never came", "none may be lost"),
         "disordered readouts": Limit(1.0, NEVER, "readouts out of order", "harmless if they all come"),
-        "echo shift": Limit(2.0, NEVER, "samples between the echo and its announced place", f"no alarm in {_CLEAN}"),
+        "echo shift": Limit(
+            2.0,
+            NEVER,
+            "samples that the echo moved since the first of its slice",
+            "one pixel with twofold oversampling",
+        ),
         "navigator": Limit(0.2, NEVER, "relative difference of a navigator from the first", "a fifth of the signal"),
     }
 )

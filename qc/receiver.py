@@ -103,9 +103,10 @@ class _Level:
         alive = self.usual > 0
         common = float(np.median(ratio[alive])) if alive.any() else 1.0
         limit = limits["coil"]
-        self.common = common if common > _CHANGED else 1.0
         odd = alive & ((ratio * limit.amber < common) | (ratio > limit.amber * common))
         self.suspect = "coil" if odd.any() else ""
+        mean = float(ratio[alive & ~odd].mean()) if np.any(alive & ~odd) else 1.0
+        self.common = mean if mean > _CHANGED else 1.0
         self.raised = self.raised + 1 if common >= limits["noise level"].amber else 0
         self.weak = np.where(alive & (ratio * limit.amber < common), self.weak + 1, 0)
         self.strong = np.where(alive & (ratio > limit.amber * common), self.strong + 1, 0)
