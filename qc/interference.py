@@ -44,6 +44,8 @@ def interference(limits: Limits, situation: Situation) -> Monitor:
         average = average + (power - average) / min(count + 1, _MEMORY)
         soon = soon + (power - soon) / min(count + 1, _SOON)
         averages[reading.encoding] = count + 1, average, soon
+        if count % _SOON:
+            continue
         if peak(soon)[0] >= limit.red:
             situation.suspect, suspicious = "interference", _HOLD
         if count + 1 < _MEMORY:
@@ -55,7 +57,9 @@ def interference(limits: Limits, situation: Situation) -> Monitor:
 
 def peak(power: Real) -> tuple[float, int]:
     """Return the largest power of a column over the strongest of its neighbours, and which column it is."""
-    around = np.maximum.reduce([np.roll(power, shift) for beside in _BESIDE for shift in (beside, -beside)])
+    wide = np.concatenate([power[-_BESIDE[-1] :], power, power[: _BESIDE[-1]]])  # frequencies are periodic
+    starts = [_BESIDE[-1] + shift for beside in _BESIDE for shift in (beside, -beside)]
+    around = np.maximum.reduce([wide[start : start + len(power)] for start in starts])
     ratio = power / np.maximum(around, 1e-30)
     column = int(np.argmax(ratio))
     return float(ratio[column]), column
@@ -63,9 +67,9 @@ def peak(power: Real) -> tuple[float, int]:
 
 def _power(reading: Reading) -> Real:
     """Return the power in each column, coils scaled to equal means so that a strong one does not hide the rest."""
-    power = np.abs(reading.profile) ** 2
-    mean = power.mean(axis=1, keepdims=True)
-    return np.asarray(np.mean(power / np.maximum(mean, 1e-30), axis=0), np.float64)
+    power = reading.profile.real**2 + reading.profile.imag**2
+    mean = power.mean(axis=1)
+    return np.asarray((1 / np.maximum(mean, 1e-30)) @ power / len(power), np.float64)
 
 
 def _finding(reading: Reading, height: float, column: int, limits: Limits) -> Finding:
