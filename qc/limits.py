@@ -64,7 +64,7 @@ SHIPPED: Final[Limits] = MappingProxyType(
             0.003,
             0.02,
             "estimated error of the image, NRMSE",
-            "below 0.01 motion counts as harmless; the estimate is good to a factor of two",
+            "below 0.01 motion counts as harmless; twice that, since the estimate was not yet held against true errors",
         ),
         "spikes": Limit(
             8.0,
