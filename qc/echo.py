@@ -14,8 +14,9 @@ from qc.reading import Kind, Reading
 
 
 def echo(limits: Limits, situation: Situation) -> Monitor:
-    """Watch the place of the echo in the central line, and the navigators."""
+    """Watch the place of the echo in the central line against the first of its slice, and the navigators."""
     first: dict[tuple[int, int, bool, int], npt.NDArray[np.complex64]] = {}
+    places: dict[tuple[int, ...], int] = {}
     found: list[Finding] = []
     while True:
         reading = yield found
@@ -32,8 +33,14 @@ def echo(limits: Limits, situation: Situation) -> Monitor:
         elif reading.kind is Kind.IMAGING and situation.plans[reading.encoding].cartesian:
             plan = situation.plans[reading.encoding]
             if (reading.line, reading.partition) == (plan.lines // 2, plan.partitions // 2):
-                power = np.einsum("ci,ci->i", *[reading.samples.view(np.float32)] * 2).reshape(-1, 2).sum(axis=1)
-                found = _said(reading, "echo shift", abs(float(np.argmax(power)) - reading.centre), limits)
+                place, position = _peak(reading), (reading.encoding, *reading.counters[:3])
+                found = _said(reading, "echo shift", float(abs(place - places.setdefault(position, place))), limits)
+
+
+def _peak(reading: Reading) -> int:
+    """Return the sample of the highest power over all coils."""
+    interleaved = reading.samples.view(np.float32)
+    return int(np.argmax(np.einsum("ci,ci->i", interleaved, interleaved).reshape(-1, 2).sum(axis=1)))
 
 
 def difference(first: npt.NDArray[np.complex64], now: npt.NDArray[np.complex64]) -> float:
@@ -43,7 +50,7 @@ def difference(first: npt.NDArray[np.complex64], now: npt.NDArray[np.complex64])
 
 
 _WORDS: Final = {
-    "echo shift": ("The echo lies {:.0f} samples beside its place", "Check gradients and shim; repeat the scan"),
+    "echo shift": ("The echo moved by {:.0f} samples", "Check gradients and shim; repeat the scan"),
     "navigator": ("A navigator differs by {:.0%} of the signal from the first", "Look for motion or drift"),
 }
 

@@ -16,7 +16,7 @@ Real = npt.NDArray[np.float64]
 
 _OUTER: Final = 0.12  # cycles per pixel from where on the object is weak
 _MEMORY: Final = 16  # readouts over which the power of a column is averaged
-_CERTAIN: Final = 20.0  # a single readout with such a peak is interfered with
+_SOON: Final = 4  # readouts over which it is averaged to suspect something
 _HOLD: Final = 64  # readouts that stay suspect after one: in the centre of k-space the object hides it
 _BESIDE: Final = (3, 4, 5, 6)  # columns to either side that a column is compared with
 
@@ -24,7 +24,7 @@ _BESIDE: Final = (3, 4, 5, 6)  # columns to either side that a column is compare
 def interference(limits: Limits, situation: Situation) -> Monitor:
     """Watch for a frequency that stands out in readouts far from the centre of k-space, whatever their line."""
     limit = limits["interference"]
-    averages: dict[int, tuple[int, Real]] = {}
+    averages: dict[int, tuple[int, Real, Real]] = {}
     suspicious = 0
     found: list[Finding] = []
     while True:
@@ -37,14 +37,17 @@ def interference(limits: Limits, situation: Situation) -> Monitor:
         plan = situation.plans[reading.encoding]
         if abs(reading.line / plan.lines - 0.5) < _OUTER:
             continue
-        count, average = averages.get(reading.encoding, (0, np.zeros(0)))
+        count, average, soon = averages.get(reading.encoding, (0, np.zeros(0), np.zeros(0)))
         power = _power(reading)
-        if peak(power)[0] >= _CERTAIN:
-            situation.suspect, suspicious = "interference", _HOLD
         if len(average) != len(power):
-            count, average = 0, np.zeros_like(power)
+            count, average, soon = 0, np.zeros_like(power), np.zeros_like(power)
         average = average + (power - average) / min(count + 1, _MEMORY)
-        averages[reading.encoding] = count + 1, average
+        soon = soon + (power - soon) / min(count + 1, _SOON)
+        averages[reading.encoding] = count + 1, average, soon
+        if count % _SOON:
+            continue
+        if peak(soon)[0] >= limit.red:
+            situation.suspect, suspicious = "interference", _HOLD
         if count + 1 < _MEMORY:
             continue
         height, column = peak(average)
@@ -54,7 +57,9 @@ def interference(limits: Limits, situation: Situation) -> Monitor:
 
 def peak(power: Real) -> tuple[float, int]:
     """Return the largest power of a column over the strongest of its neighbours, and which column it is."""
-    around = np.maximum.reduce([np.roll(power, shift) for beside in _BESIDE for shift in (beside, -beside)])
+    wide = np.concatenate([power[-_BESIDE[-1] :], power, power[: _BESIDE[-1]]])  # frequencies are periodic
+    starts = [_BESIDE[-1] + shift for beside in _BESIDE for shift in (beside, -beside)]
+    around = np.maximum.reduce([wide[start : start + len(power)] for start in starts])
     ratio = power / np.maximum(around, 1e-30)
     column = int(np.argmax(ratio))
     return float(ratio[column]), column
@@ -62,9 +67,9 @@ def peak(power: Real) -> tuple[float, int]:
 
 def _power(reading: Reading) -> Real:
     """Return the power in each column, coils scaled to equal means so that a strong one does not hide the rest."""
-    power = np.abs(reading.profile) ** 2
-    mean = power.mean(axis=1, keepdims=True)
-    return np.asarray(np.mean(power / np.maximum(mean, 1e-30), axis=0), np.float64)
+    power = reading.profile.real**2 + reading.profile.imag**2
+    mean = power.mean(axis=1)
+    return np.asarray((1 / np.maximum(mean, 1e-30)) @ power / len(power), np.float64)
 
 
 def _finding(reading: Reading, height: float, column: int, limits: Limits) -> Finding:

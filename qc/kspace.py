@@ -44,7 +44,8 @@ _BEYOND: Final = 4  # lines to either side of the centre that must be among them
 _EVALUATIONS: Final = 2  # of one readout: bounds its cost; what is left waits for the next
 _AT_ONCE: Final = 3  # readouts within which neighbours see a jump, not a state
 _PARTNERS: Final = (-1, 0, 1)
-_TOO_CENTRAL: Final = 6  # where a line is its own partner
+_TOO_CENTRAL: Final = 6  # lines from the centre within which a line is its own partner
+_STRONGEST: Final = 3  # lines from the centre whose power makes the smallest error of weights look like motion
 _PARTNER_ERROR: Final = 4.0
 """The phase varies faster outside the centre than weights fitted there know: their error is multiplied by this ..."""
 _PARTNER_FLOOR: Final = 0.02  # ... and is at least this
@@ -139,14 +140,15 @@ class LineSpace:
         self._count += 1
         self._repeated(line)
         self._waiting.append(line)
+        evaluations = _EVALUATIONS
         if self._fit is not None:
             self._fit_on()
-        else:
-            self._weigh(line)
+            evaluations -= 1
+        self._weigh(line, evaluations)
 
-    def _weigh(self, newest: int) -> None:
+    def _weigh(self, newest: int, evaluations: int) -> None:
         """Weigh the newest line, and older ones that waited for it or for their turn."""
-        left = _EVALUATIONS - self._against_partner(newest)
+        left = evaluations - self._against_partner(newest)
         for line in self._candidates(newest):
             if left > 0 and self._against_neighbours(line):
                 self._waiting.remove(line)
@@ -165,6 +167,8 @@ class LineSpace:
 
     def _against_neighbours(self, line: int) -> bool:
         """Weigh a line against the nearest line on either side; return whether that is done."""
+        if abs(line - self.centre) <= _STRONGEST:
+            return True
         below, above = self._nearest(line, -1), self._nearest(line, 1)
         if below is None or above is None or self._lines is None:
             return False
@@ -200,8 +204,10 @@ class LineSpace:
         turned = np.clip(np.angle(np.vdot(before, now)), -_PHASE, _PHASE)
         expected = np.complex64(np.exp(1j * turned)) * before
         error, gain = np.full(lines.BLOCKS, _REPEATED_ERROR), np.ones(lines.BLOCKS)
-        noise = float(self._noise[line]), float(self._noise_before[line])
-        self._note(line, lines.evidence(now, expected, error, gain, self._from_centre(line), noise), "state")
+        nowhere = np.zeros(lines.BLOCKS, bool)
+        louder = max((known.louder for known in self._known.values() if known is not None), default=1.0)
+        noise = louder * float(self._noise[line]), louder * float(self._noise_before[line])
+        self._note(line, lines.evidence(now, expected, error, gain, nowhere, self._from_centre(line), noise), "state")
 
     def _weighed(
         self, line: int, sources: list[int], expectation: Expectation, error: Real, *, conjugate: bool = False
@@ -209,8 +215,13 @@ class LineSpace:
         assert self._lines is not None  # an expectation was fitted to them
         known = self._lines[sources].reshape(-1, self._lines.shape[2])
         expected = expectation.of(known.conj() if conjugate else known)
-        noise = float(self._noise[line]), float(self._noise[sources].max())
-        return lines.evidence(self._lines[line], expected, error, expectation.gain, self._from_centre(line), noise)
+        noise = (
+            expectation.louder * float(self._noise[line]),
+            expectation.louder * float(self._noise[sources].max()),
+        )
+        return lines.evidence(
+            self._lines[line], expected, error, expectation.gain, expectation.air, self._from_centre(line), noise
+        )
 
     def _note(self, line: int, found: Evidence, kind: str) -> None:
         record = self._trace[self._when[line]]

@@ -10,8 +10,8 @@ x is an image axis. Along it the weights are constant within blocks, so that no 
 
 What a residual r says is the logarithm of a likelihood ratio: noise and model error alone, E0 = n + b P, against those
 and a displacement by d, E1 = E0 + (2 pi d k)^2 P, where P is the power expected of the line, b the error of the weights
-where they were not fitted, and k the line's distance from the centre in cycles per pixel. Where noise hides motion,
-E1 = E0 and the line says nothing.
+where they were not fitted, and k the spatial frequency along the displacement in cycles per pixel. Where noise hides
+motion, E1 = E0 and the line says nothing.
 
 Sources: Griswold et al., MRM 47:1202 (2002) for the weights; Blaimer et al., MRM 61:93 (2009) for conjugate partners as
 further coils; Basseville and Nikiforov, "Detection of Abrupt Changes" (1993), section 2.2, for sums of likelihood
@@ -31,13 +31,13 @@ Complex = npt.NDArray[np.complex64]
 Real = npt.NDArray[np.float64]
 
 BLOCKS: Final = 16
-DISPLACEMENT_PIXELS: Final = 0.5
+DISPLACEMENT_PIXELS: Final = 0.3
 """The displacement that likelihoods are computed for."""
 NOISE_POWER: Final = 2.0
 """Of a whitened complex sample."""
 
 FEWEST_POSITIONS: Final = 6
-_STEP: Final = 2  # blocks fitted at a time
+_STEP: Final = 4  # blocks fitted at a time
 _RIDGE: Final = 1e-3  # of the mean power of the sources
 _FLOOR: Final = 1e-5  # of the power of the strongest block
 _USELESS: Final = 0.5  # weights that miss this much of the power expect nothing
@@ -45,7 +45,10 @@ _SMALLEST_ERROR: Final = 1e-3
 _OUTSIDE: Final = 2.0  # times the error where weights were fitted is their error farther out
 _ALONG_X: Final = 0.05  # root mean square |kx| of a head's lines in cycles per pixel
 _LOCAL: Final = 1  # blocks left out: what happens there only, such as a vessel that pulsates, is no motion of the head
-_QUIET: Final = 0.1  # blocks whose evidence is less than this part of the noise tell how strong the noise is
+_AIR: Final = 0.5  # of the noise power is the most signal that a block of air has on average
+_UNKNOWN: Final = 3.0  # what noise in the fit costs, for weights that are used on other lines than were fitted
+_BEST: Final = 0.15  # quantile of the blocks
+_LOUDER: Final = 1.3  # times the expected noise in blocks of air: less is chance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +63,17 @@ class Expectation:
         (blocks,) power of what the weights miss, relative to the power they expect.
     gain
         (blocks,) noise power of the expectation relative to that of a sample.
+    air
+        (blocks,) true where there is no object.
+    louder
+        Noise power, at most, relative to what whitening promised: that of the block that fits best.
     """
 
     weights: Complex
     error: Real
     gain: Real
+    air: npt.NDArray[np.bool_]
+    louder: float
 
     def of(self, sources: Complex) -> Complex:
         """Return the line expected from ``sources``, (sources, x): (coils, x)."""
@@ -112,35 +121,45 @@ def fit(targets: Complex, sources: Complex) -> Generator[None, None, Expectation
     positions, coils, _ = targets.shape
     if positions < FEWEST_POSITIONS:
         return None
+    air = _per_block(targets.reshape(-1, targets.shape[2])) < (1 + _AIR) * NOISE_POWER * targets.size / BLOCKS
     level = np.sqrt(_power(sources) / sources[0].size).astype(np.float32)[:, None, None]
     targets, sources = targets / level, sources / level
     strongest = float(np.vdot(sources, sources).real) / (sources.shape[1] * BLOCKS)
-    noise = float(np.sum(NOISE_POWER / level**2)) * targets.shape[2] // BLOCKS
+    noise = float(np.sum(NOISE_POWER / level**2)) * (targets.shape[2] // BLOCKS)
     weights = np.empty((BLOCKS, coils, sources.shape[1]), np.complex64)
-    error, gain = np.empty(BLOCKS), np.empty(BLOCKS)
+    gain, floor, missed, power = np.empty((4, BLOCKS))
     for first in range(0, BLOCKS, _STEP):
         yield
         step = slice(first, first + _STEP)
         wanted, known = (_stacked(block, step) for block in (targets, sources))
         weights[step] = _solve(wanted, known, strongest)
         gain[step] = _power(weights[step]) / coils
-        error[step] = _error(wanted, weights[step] @ known, known.shape[1], noise * coils * (1 + gain[step]))
-    return Expectation(weights, error, gain) if np.median(error) <= _USELESS else None
+        expected = weights[step] @ known
+        floor[step] = noise * coils * (1 + gain[step])
+        missed[step] = _missed(wanted, expected, known.shape[1])
+        power[step] = _power(expected)
+    louder = max(float(np.quantile(missed / np.maximum(floor, 1e-30), _BEST)), 1.0)
+    columns = positions * (targets.shape[2] // BLOCKS)
+    unknown = _UNKNOWN * (sources.shape[1] / columns) ** 2 * floor
+    error = _OUTSIDE * (missed - louder * floor + unknown) / np.maximum(power, 1e-30)
+    error = np.maximum(error, _SMALLEST_ERROR)
+    return Expectation(weights, error, gain, air, louder) if np.median(error) <= _USELESS else None
 
 
-def _error(wanted: Complex, expected: Complex, parameters: int, noise: Real) -> Real:
-    """Return the power that weights miss, beyond noise, relative to what they expect; more where they were not fitted.
-
-    The residual of a fit is smaller than that of other data by its degrees of freedom.
-    """
+def _missed(wanted: Complex, expected: Complex, parameters: int) -> Real:
+    """Return the power that weights miss; the residual of a fit is smaller than that by its degrees of freedom."""
     columns = wanted.shape[2]
-    freedom = max(columns - parameters, columns / 4) / columns
-    missed = _power(wanted - expected) / freedom - noise
-    return np.asarray(np.maximum(_OUTSIDE * missed / np.maximum(_power(expected), 1e-30), _SMALLEST_ERROR))
+    return np.asarray(_power(wanted - expected) * columns / max(columns - parameters, columns / 4))
 
 
 def evidence(
-    line: Complex, expected: Complex, error: Real, gain: Real, from_centre: float, noise: tuple[float, float]
+    line: Complex,
+    expected: Complex,
+    error: Real,
+    gain: Real,
+    air: npt.NDArray[np.bool_],
+    from_centre: float,
+    noise: tuple[float, float],
 ) -> Evidence:
     """Weigh the difference between a line and what was expected of it.
 
@@ -148,41 +167,47 @@ def evidence(
     ----------
     line, expected
         (coils, x) whitened.
-    error, gain
+    error, gain, air
         (blocks,) as in `Expectation`.
     from_centre
         Distance from the centre of k-space in cycles per pixel.
     noise
-        Noise power of the line and of its sources relative to what whitening promised. Blocks without signal correct
-        it, so that a change of the noise is not taken for motion.
+        Noise power of the line and of its sources relative to what whitening promised. Where blocks of air show more,
+        it is more, so that noise is not taken for motion.
     """
     number = line.size // BLOCKS
     own, others = NOISE_POWER * number * noise[0], NOISE_POWER * number * noise[1] * gain
-    scale = _scale(line, expected, float(others.sum()))
-    expected = np.float32(scale) * expected
-    power = np.maximum(_per_block(expected) - scale**2 * others, 0)
-    residual = _per_block(line - expected)
+    # what both have in common is signal: their noise is independent
+    shape = len(line), BLOCKS, -1
+    common = np.einsum("cbi,cbi->b", expected.conj().reshape(shape), line.reshape(shape))
+    scale = _scale(float(common.real.sum()), float(_per_block(expected).sum()), float(others.sum()))
+    power = scale * np.abs(common).astype(np.float64)
+    residual = _per_block(line - np.float32(scale) * expected)
     floor = own + scale**2 * others
-    moved = min((2 * np.pi * DISPLACEMENT_PIXELS) ** 2 * (from_centre**2 + _ALONG_X**2), 1.0) * power
-    quiet = moved < _QUIET * floor
-    if np.count_nonzero(quiet) > _LOCAL:
-        floor = floor * max(1.0, float(residual[quiet].sum() / floor[quiet].sum()))
+    if np.count_nonzero(air) > _LOCAL:
+        louder = float(residual[air].sum() / floor[air].sum())
+        floor = floor * louder if louder > _LOUDER else floor
     still = floor + error * power
     # the error of the weights is no noise: its power is known to about its own size
     freedom = 1 / (1 / number + (error * power / still) ** 2)
-    growth = moved / still
+    # a displacement is along x or along y; near the centre of k-space the latter cannot be seen
+    growth = np.outer(_turned([_ALONG_X, from_centre]), power) / still
     ratio = freedom * (residual / still * growth / (1 + growth) - np.log1p(growth))
-    kept = np.sort(ratio)[: BLOCKS - _LOCAL]
-    return Evidence(float(kept.sum()), float(np.maximum(residual - still, 0).sum()), float(power.sum()))
+    kept = np.sort(ratio, axis=1)[:, : BLOCKS - _LOCAL].sum(axis=1)
+    return Evidence(float(kept.max()), float(np.maximum(residual - still, 0).sum()), float(power.sum()))
 
 
-def _scale(line: Complex, expected: Complex, noise: float) -> float:
+def _turned(frequencies: list[float]) -> Real:
+    """Return the power of the difference, relative to the line's, that the displacement makes at some frequencies."""
+    return np.minimum((2 * np.pi * DISPLACEMENT_PIXELS * np.array(frequencies)) ** 2, 1.0)
+
+
+def _scale(common: float, power: float, noise: float) -> float:
     """Return the real factor between the two: signal that fades or rises as a whole is no motion.
 
-    ``noise`` is the power of the expectation's noise; where it hides the signal, so would it the factor.
+    ``noise`` is the part of the expectation's ``power`` that is noise; where it hides signal, it hides the factor too.
     """
-    own = float(np.vdot(expected, expected).real) - noise
-    return min(max(float(np.vdot(expected, line).real) / own, 0.6), 1.6) if own > noise else 1.0
+    return min(max(common / (power - noise), 0.6), 1.6) if power > 2 * noise else 1.0
 
 
 def _solve(wanted: Complex, known: Complex, strongest: float) -> Complex:

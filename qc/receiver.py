@@ -50,10 +50,13 @@ def saturation(limits: Limits, situation: Situation) -> Monitor:
         found = []
         if reading is None or reading.kind is Kind.NOISE:
             continue
-        values = np.abs(reading.samples.view(np.float32))
-        peak = values.max(axis=1, initial=0.0)
+        raw = reading.samples.view(np.float32)
+        peak = np.maximum(raw.max(axis=1, initial=0.0), -raw.min(axis=1, initial=0.0))
         largest = np.maximum(largest, peak) if len(largest) == len(peak) else peak
-        at_limit = (values >= _CLOSE * peak[:, None]).sum(axis=1) >= _EQUAL
+        if not np.any(peak >= _CLOSE * largest):
+            continue
+        values = np.abs(raw)
+        at_limit = np.count_nonzero(values >= _CLOSE * peak[:, None], axis=1) >= _EQUAL
         cut = at_limit & (peak >= _CLOSE * largest) & (peak > 0)
         if cut.any() and np.any(peak[cut] > _STRONG * np.median(values[cut], axis=1)):
             count += 1
@@ -103,9 +106,10 @@ class _Level:
         alive = self.usual > 0
         common = float(np.median(ratio[alive])) if alive.any() else 1.0
         limit = limits["coil"]
-        self.common = common if common > _CHANGED else 1.0
         odd = alive & ((ratio * limit.amber < common) | (ratio > limit.amber * common))
         self.suspect = "coil" if odd.any() else ""
+        mean = float(ratio[alive & ~odd].mean()) if np.any(alive & ~odd) else 1.0
+        self.common = mean if mean > _CHANGED else 1.0
         self.raised = self.raised + 1 if common >= limits["noise level"].amber else 0
         self.weak = np.where(alive & (ratio * limit.amber < common), self.weak + 1, 0)
         self.strong = np.where(alive & (ratio > limit.amber * common), self.strong + 1, 0)

@@ -53,7 +53,7 @@ def moved(state: Real, jump: Real) -> Mask:
     came_from_away, came_from_still = np.zeros(len(state), bool), np.zeros(len(state), bool)
     for index, (ratio, cost) in enumerate(zip(state.tolist(), price.tolist(), strict=True)):
         came_from_away[index] = away - cost > still
-        came_from_still[index] = still - cost > away
+        came_from_still[index] = still - cost >= away  # of equal courses the later start
         still, away = max(still, away - cost), max(away, still - cost) + ratio
     path = np.zeros(len(state), bool)
     now = away > still
