@@ -30,6 +30,7 @@ Phases: TypeAlias = MutableMapping[int, Phase]
 
 NAVIGATOR: Final = Flag.NAVIGATION | Flag.PHASE_CORRECTION
 _USUAL_NAVIGATORS: Final = 3
+_FEWEST_SAMPLES: Final = 2
 
 
 @dataclass(slots=True)
@@ -91,9 +92,12 @@ def epi_lines(items: Iterator[Item], scan: Scan, context: Context, phases: Phase
             shot.over = True
             if not _correct(shot, item.counters.slice, plain, phases):
                 context.report(missing(item.counters.slice))
-        operators = shot.operators or _in_kspace(plain)
+        operator = (shot.operators or _in_kspace(plain))[item.has(Flag.REVERSE)]
+        if operator.shape[1] != item.samples.shape[1]:
+            context.report(_unlike(item, operator.shape[1]))
+            continue
         with np.errstate(invalid="ignore", over="ignore"):
-            samples = operators[item.has(Flag.REVERSE)] @ item.samples.T
+            samples = operator @ item.samples.T
         yield replace(item, samples=np.ascontiguousarray(samples.T), center_sample=len(samples) // 2)
 
 
@@ -104,6 +108,16 @@ def missing(number: int) -> Finding:
         "navigators missing",
         f"Slice {number} came without navigator lines in both reading directions: its ghost is not corrected",
         "Look for a ghost half a field of view away; check the sequence's navigators",
+    )
+
+
+def _unlike(line: Readout, samples: int) -> Finding:
+    return Finding(
+        Severity.RED,
+        "line unlike its navigators",
+        f"Line {line.counters.line} of slice {line.counters.slice} has {line.samples.shape[1]} samples where its "
+        f"navigators have {samples}; it was left out",
+        "Repeat the scan; call service if it happens again",
     )
 
 
@@ -138,6 +152,10 @@ def _plain(encoding: Encoding, readout: Readout) -> tuple[Operator, Operator]:
     kept = readout.samples.shape[1]
     discarded = int(readout.header["discard_pre"])
     samples = discarded + kept + int(readout.header["discard_post"])
+    if kept < _FEWEST_SAMPLES:
+        raise ScanError(
+            f"an EPI readout has {kept} samples: that is no line; correct the scan or its discarded samples"
+        )
     center_sample = readout.center_sample + discarded
     if not 0 <= center_sample <= samples:
         raise ScanError(

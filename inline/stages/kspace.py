@@ -170,6 +170,8 @@ class SliceKspace:
         if self.complete:
             return False
         came, expected = self.measured_and_expected()
+        if not self.counts.any():
+            return False
         if self.grid.acceleration == (1, 1):
             holes = came < _MOST_OF_A_RANDOM_PATTERN * expected
             return holes and describe(self.sampled, self.centre).kind is Kind.RANDOM
@@ -182,7 +184,7 @@ class SliceKspace:
 
     def calibration_block(self) -> tuple[slice, slice]:
         """Return the fully sampled block around the centre, (z, y); the separate reference scan is one as a whole."""
-        block = describe(self.sampled, self.centre).calibration
+        block = describe(self.sampled, self.centre).calibration if self.counts.any() else None
         return (slice(0, 0), slice(0, 0)) if block is None else (slice(*block[:2]), slice(*block[2:]))
 
     def unfold(self, compression: npt.NDArray[np.complex64], kernel: Kernel) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from inline.errors import StorageError
 from inline.header import Scan
 from inline.mrd.messages import Flag
 from inline.scan import Context, Item, Readout
@@ -72,13 +73,25 @@ def _useless(noise: Readout) -> Finding:
     )
 
 
+def _not_kept(error: StorageError) -> Finding:
+    return Finding(
+        Severity.AMBER,
+        "noise scan not kept",
+        f"{error}: scans that depend on this noise scan will not find it",
+        "Free space on the node and repeat the noise scan",
+    )
+
+
 def _kept(noise: NoiseCovariance | None, scan: Scan, context: Context) -> NoiseCovariance | None:
     """Store what was measured; return it, or what the store has for the scan this one depends on."""
     if context.noise is None:
         return noise
     if noise is not None:
         if scan.measurement_id and noise.source == "noise scan":
-            context.noise.save(scan.measurement_id, noise)
+            try:
+                context.noise.save(scan.measurement_id, noise)
+            except StorageError as error:  # this scan has its noise; it is later ones that will miss it
+                context.report(_not_kept(error))
         return noise
     wanted = scan.dependencies.get("noise", "")
     found = context.noise.load(wanted) if wanted else None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streams import causes, nrmse, read, run
 
-from inline.errors import ScanError
+from inline.errors import ScanError, StorageError
 from inline.header import Limit
 from inline.mrd.messages import Flag
 from inline.pipelines.cartesian import cartesian
@@ -162,3 +162,32 @@ def test_what_no_image_can_be_made_of_is_refused(scene, attributes, message):
         attributes = {"samples": readouts[-3].samples[:2]}
     with pytest.raises(ScanError, match=message):
         run(pipeline, late(readouts, **attributes), scan)
+
+
+def test_an_epi_line_unlike_its_navigators_is_left_out_and_said(tmp_path):
+    simulate("epi", tmp_path / "scan.h5", coils=4, matrix=48, snr=200.0)
+    scan, readouts = read(tmp_path / "scan.h5")
+    line = readouts[-3]
+    (image,), findings = run(epi, changed(readouts, -3, samples=line.samples[:, :-4]), scan)
+    assert causes(findings)[0] == "line unlike its navigators"
+    assert "scan cut short" in causes(image.findings) or "lines missing" in causes(image.findings)
+
+
+def test_epi_readouts_of_one_sample_are_refused(tmp_path):
+    simulate("epi", tmp_path / "scan.h5", coils=4, matrix=48, snr=200.0)
+    scan, readouts = read(tmp_path / "scan.h5")
+    with pytest.raises(ScanError, match="1 samples"):
+        run(epi, [replace(one, samples=one.samples[:, :1], center_sample=0) for one in readouts], scan)
+
+
+def test_a_store_that_cannot_be_written_costs_no_image(tmp_path):
+    class Full:
+        def save(self, measurement_id, noise):
+            raise StorageError("no space left on device")
+
+    simulate("cartesian", tmp_path / "scan.h5", coils=4, matrix=32)
+    scan, readouts = read(tmp_path / "scan.h5")
+    assert scan.measurement_id
+    (image,), findings = run(cartesian, readouts, scan, noise=Full())
+    assert causes(findings) == ["noise scan not kept"]
+    assert image.unit == "SNR"
