@@ -50,7 +50,7 @@ class Limit:
 Limits = Mapping[str, Limit]
 
 NEVER: Final = float("inf")
-_CLEAN: Final = "24 clean simulated scans of benchmarks/qc.py, seeds 1000-1007"
+_CLEAN: Final = "24 clean simulated scans of benchmarks/watch.py, seeds 1000-1007"
 
 SHIPPED: Final[Limits] = MappingProxyType(
     {

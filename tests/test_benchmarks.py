@@ -17,6 +17,13 @@ def benchmark(name, *words):
     return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
+def test_no_benchmark_hides_a_package_of_the_house():
+    """A script's folder comes first where its imports are looked for."""
+    houses = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    assert houses >= {"hardware", "recon_models", "qc", "inline"}
+    assert not houses & {path.stem for path in (ROOT / "benchmarks").iterdir()}
+
+
 @pytest.mark.slow
 def test_little_is_left_after_the_last_readout(tmp_path):
     from inline.scanner.simulate import simulate

@@ -7,7 +7,7 @@ Thresholds were set on seeds 1000 to 1007 at rest and 1100 to 1115 with motion; 
 Measured heads have no motion of their own that is known. Motion is put into them as a shift of every coil's image (a
 phase ramp), which moves the sensitivities along with the head: an approximation that holds for small shifts.
 
-    python benchmarks/qc.py [--cases 40] [--part motion shifts clean faults cost real]
+    python benchmarks/watch.py [--cases 40] [--part motion shifts clean faults cost real]
 """
 
 # ruff: noqa: E402
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections import OrderedDict
@@ -23,8 +22,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # this file must not be taken for the package of its name
 
 from hardware import threads
 
