@@ -32,7 +32,7 @@ Position: TypeAlias = tuple[int, ...]
 
 
 @dataclass(slots=True)
-class _Watched:
+class Watched:
     """One k-space and what was said about it.
 
     Attributes
@@ -50,6 +50,9 @@ class _Watched:
     said: Severity = Severity.GREEN
     since: int = 0
     repetition: int = 0
+
+
+Spaces: TypeAlias = OrderedDict[Position, Watched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,22 @@ class Course:
     impact: float
 
 
-def motion(limits: Limits, situation: Situation) -> Monitor:
+def motion(limits: Limits, situation: Situation, spaces: Spaces | None = None) -> Monitor:
     """Watch for motion of the object within each k-space.
+
+    Parameters
+    ----------
+    limits, situation
+        As for every monitor.
+    spaces
+        Where the k-spaces are kept, for a caller who wants to look at them.
 
     Raises
     ------
     CannotAssessError
         If there is one coil only, or no field of view to speak of.
     """
-    spaces: OrderedDict[Position, _Watched] = OrderedDict()
+    spaces = OrderedDict() if spaces is None else spaces
     found: list[Finding] = []
     while True:
         reading = yield found
@@ -98,12 +108,17 @@ def motion(limits: Limits, situation: Situation) -> Monitor:
             continue
         position = (reading.encoding, *reading.counters[:3], reading.counters[4], reading.partition)
         if position not in spaces:
-            spaces[position] = _Watched(LineSpace(plan.lines), plan, repetition=reading.repetition)
+            spaces[position] = Watched(LineSpace(plan.lines), plan, repetition=reading.repetition)
         spaces.move_to_end(position)
         found = _taken(position, spaces[position], reading, situation, limits)
         while sum(watched.space.nbytes for watched in spaces.values()) > MEMORY and len(spaces) > 1:
             oldest, watched = spaces.popitem(last=False)
             found += _judged(oldest, watched, limits, final=True)
+
+
+def last_word(position: Position, watched: Watched, limits: Limits) -> list[Finding]:
+    """Return what there is to say about a k-space whose last line has come, with all its spoilt lines."""
+    return _judged(position, watched, limits, final=True)
 
 
 def course(trace: npt.NDArray[np.void], number: int) -> Course:
@@ -142,7 +157,7 @@ def _impact(energy: Real, from_centre: Real, away: Mask, travel: float) -> float
 
 
 def _taken(
-    position: Position, watched: _Watched, reading: Reading, situation: Situation, limits: Limits
+    position: Position, watched: Watched, reading: Reading, situation: Situation, limits: Limits
 ) -> list[Finding]:
     """Take a line, and say what it changed."""
     white = _white(reading, situation, watched.plan)
@@ -177,7 +192,7 @@ def _white(reading: Reading, situation: Situation, plan: Plan) -> npt.NDArray[np
     return situation.whitening @ reading.profile[:, columns]
 
 
-def _judged(position: Position, watched: _Watched, limits: Limits, *, final: bool = False) -> list[Finding]:
+def _judged(position: Position, watched: Watched, limits: Limits, *, final: bool = False) -> list[Finding]:
     """Work out which lines are spoilt; say so if it is worse than what was said, or for the last time."""
     watched.since = 0
     trace = watched.space.trace
@@ -193,7 +208,7 @@ def _judged(position: Position, watched: _Watched, limits: Limits, *, final: boo
     return [_finding(position, watched, what, limits)]
 
 
-def _finding(position: Position, watched: _Watched, what: Course, limits: Limits) -> Finding:
+def _finding(position: Position, watched: Watched, what: Course, limits: Limits) -> Finding:
     trace = watched.space.trace
     spoilt = what.away if 2 * np.count_nonzero(what.away) <= len(trace) else ~what.away
     ours = runs(int(line) + watched.plan.first_line for line in trace["line"][spoilt])

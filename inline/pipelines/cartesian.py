@@ -17,10 +17,12 @@ from inline.stages.filling import Event, filling
 from inline.stages.imaging import imaging
 from inline.stages.noise import whitened
 from inline.stages.noise_maps import noise_maps
+from inline.stages.quality import assessed
 from inline.stages.reconstruct import image_of
 from inline.stages.rehearsal import rehearsal
 
 
+@assessed
 def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
     """Reconstruct one magnitude image of every slice, contrast, phase, repetition and set.
 
