@@ -96,7 +96,7 @@ def reconstruct(path: Path, tr_s: float) -> tuple[float, list[float]]:
             handed = time.perf_counter()
             yield Readout.from_acquisition(acquisition)
 
-    for _ in pipeline(readouts(), scan, Context(report=lambda _: None)):
+    for _ in pipeline(readouts(), scan, Context(report=lambda _: None, parameters={"report": "false"})):
         behind = time.perf_counter() - handed
     return behind, costs
 

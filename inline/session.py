@@ -115,7 +115,9 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
     if not request.xml:
         raise ScanError("data came before an MRD header: without it they cannot be placed; send the header first")
     scan = Scan.from_xml(request.xml)
-    context = Context(voice.report, route.parameters, noise, memory_limit=settings.memory_limit_bytes)
+    context = Context(
+        voice.report, route.parameters, noise, memory_limit=settings.memory_limit_bytes, feedback=voice.feed_back
+    )
     for image in route.load()(chain([] if first is None else [first], items), scan, context):
         voice.send(console.to_wire(image, scan, settings.sha256))
         outcome.images += 1
@@ -202,6 +204,10 @@ class Voice:
         self._seen[finding.cause] += 1
         if self._seen[finding.cause] <= _ONCE_EACH:
             self.say(_LOUDEST.get(finding.severity, "info"), finding.line())
+
+    def feed_back(self, name: str, content: bytes) -> None:
+        """Say something to the running sequence."""
+        self.send(m.Feedback(name, content))
 
     def sum_up(self) -> None:
         """Say how many findings were not said one by one."""

@@ -10,20 +10,19 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
-from typing import Final, TypeAlias
+from typing import Final
 
 from inline.header import Scan
 from inline.scan import Context, Image, Item, Pipeline
+from inline.stages.album import Album
+from inline.stages.repeating import Place, Repeats, place_of
 from inline.stages.watching import watched
-from qc.finding import Finding, Run, Severity
+from qc.finding import Finding, Run, Severity, Where
 from qc.limits import SHIPPED, Limits
 from qc.monitor import Factory, Monitor, Situation
 from qc.motion import Spaces, last_word, motion
 from qc.reading import Kind, Reading
 from qc.watch import MONITORS
-
-Place: TypeAlias = tuple[int, ...]
-"""Slice, contrast, phase, repetition and set: what an image shares with the readouts it was made from."""
 
 SILENT: Final = frozenset({"echo", "interference", "coils"})
 """Monitors that only tell the others what to distrust: of clean scans (a measured phantom, simulated scans of 48 lines)
@@ -38,10 +37,17 @@ def assessed(pipeline: Pipeline) -> Pipeline:
 
     @wraps(pipeline)
     def whole(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
-        quality = Quality(context)
+        repeats = Repeats(context.feedback, context.memory_limit // 4) if _asked(context, "reacquire") else None
+        quality = Quality(context, repeats)
         stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors())
+        stream = stream if repeats is None else repeats.through(stream)
         for image in pipeline(stream, scan, replace(context, report=quality.report)):
-            yield quality.coloured(image)
+            coloured = quality.coloured(image)
+            yield coloured
+            quality.album.keep(coloured)
+        report = quality.summary(scan) if _asked(context, "report", "true") else None
+        if report is not None:
+            yield report
 
     return whole
 
@@ -53,6 +59,8 @@ class Quality:
     ----------
     context
         Where findings go.
+    repeats
+        What is asked for again; None in sessions that did not ask for that.
     limits
         Thresholds.
 
@@ -62,10 +70,15 @@ class Quality:
         What the console heard.
     doubts
         What the monitors could not assess.
+    album
+        What the report will show.
     """
 
-    def __init__(self, context: Context, limits: Limits = SHIPPED) -> None:
+    def __init__(self, context: Context, repeats: Repeats | None = None, limits: Limits = SHIPPED) -> None:
         self.limits = limits
+        self.album = Album()
+        self._repeats = repeats
+        self._alarmed = False
         self.heard: list[Finding] = []
         self.doubts: list[Finding] = []
         self._context = context
@@ -85,6 +98,7 @@ class Quality:
         if finding.severity is Severity.GREY:
             self.doubts.append(finding)
         else:
+            self._alarmed = True
             self.report(finding)
 
     def monitors(self) -> Mapping[str, Factory]:
@@ -97,12 +111,40 @@ class Quality:
 
     def coloured(self, image: Image) -> Image:
         """Return an image with the findings about it, and note that its k-space is complete."""
-        place = _place(image)
-        self._complete.append(place)
+        place = place_of(image.counters)
+        if self._repeats is not None and place in self._repeats.corrected:
+            image = self._corrected(image, self._repeats.corrected[place])
+        else:
+            self._complete.append(place)
         own = self._lasting | self._found.get(place, {})
         doubts = "; ".join(dict.fromkeys(finding.message for finding in self.doubts))
         meta = {**image.meta, "QC_not_assessed": doubts} if doubts else image.meta
         return replace(image, findings=(*image.findings, *own.values()), meta=meta)
+
+    def summary(self, scan: Scan) -> Image | None:
+        """Return the report of the scan; None where there was nothing to judge."""
+        for position, watching in self._spaces.items():
+            self.album.look(position, watching, self.limits["motion"])
+        if self.album.trace is None and not self._alarmed:
+            return None
+        return self.album.report(self.heard, self.doubts, scan)
+
+    def _corrected(self, image: Image, lines: int) -> Image:
+        """Say of an image that lines of it were measured again; what was found in the first ones no longer holds."""
+        number, place = image.counters.slice, place_of(image.counters)
+        self._found.get(place, {}).pop("motion", None)
+        self.heard = [one for one in self.heard if one.cause != "motion" or one.where.slices != (number,)]
+        again = Finding(
+            Severity.GREY,
+            "lines measured again",
+            f"Slice {number}: {lines} lines were measured again and replace those that were spoilt; whether they fit "
+            "the others is not assessed",
+            "Look for ghosts along y",
+            where=Where(series=image.series, slices=(number,)),
+        )
+        self.report(again)
+        reason = f"{image.method_reason}; {lines} lines measured again"
+        return replace(image, findings=(*image.findings, again), method_reason=reason)
 
     def _motion(self, limits: Limits, situation: Situation) -> Monitor:
         return motion(limits, situation, self._spaces)
@@ -127,6 +169,9 @@ class Quality:
                 found = [] if name in SILENT else found
                 for finding in found:
                     self._keep(finding, reading)
+                    if self._repeats is not None and name == "motion" and reading is not None:
+                        partition = reading.partition + situation.plans[reading.encoding].first_partition
+                        self._repeats.ask(finding, reading.counters, partition, reading.encoding + 1)
 
         return factory
 
@@ -136,10 +181,23 @@ class Quality:
             reading = yield []
             complete, self._complete = self._complete, []
             for place in complete:
-                for position, watching in self._spaces.items():
-                    if _lies_at(position, place) and len(watching.space.trace):
-                        for finding in last_word(position, watching, limits):
-                            self._keep(finding, reading)
+                self._end(place, reading, limits)
+
+    def _end(self, place: Place, reading: Reading | None, limits: Limits) -> None:
+        """Hear motion's last word on a place; where it was asked for, tell the sequence."""
+        for position, watching in self._spaces.items():
+            if not _lies_at(position, place) or not len(watching.space.trace):
+                continue
+            found = last_word(position, watching, limits)
+            for finding in found:
+                self._keep(finding, reading)
+            self.album.look(position, watching, limits["motion"])
+            if self._repeats is not None and reading is not None:
+                last = found[-1] if found else None
+                partition = position[-1] + watching.plan.first_partition
+                self._repeats.ask(last, place, partition, position[0] + 1, complete=True)
+        if self._repeats is not None:
+            self._repeats.settle(place)
 
     def _keep(self, finding: Finding, reading: Reading | None) -> None:
         if finding.cause in LASTING:
@@ -162,9 +220,8 @@ class Quality:
         ]
 
 
-def _place(image: Image) -> Place:
-    counters = image.counters
-    return counters.slice, counters.contrast, counters.phase, counters.repetition, counters.set
+def _asked(context: Context, name: str, usual: str = "false") -> bool:
+    return context.parameters.get(name, usual).lower() == "true"
 
 
 def _lies_at(position: tuple[int, ...], place: Place) -> bool:

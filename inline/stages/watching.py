@@ -25,6 +25,7 @@ _OTHERS = (
     | Flag.SURFACE_COIL_CORRECTION
     | Flag.PHASE_STABILIZATION
     | Flag.PHASE_STABILIZATION_REFERENCE
+    | Flag.USER7  # lines that come again, see `inline.stages.repeating`
 )
 
 

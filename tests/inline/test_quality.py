@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from streams import causes, read, run
 
 from inline.pipelines.cartesian import cartesian
+from inline.scan import Context
 from inline.scanner.faults import fault
 from inline.scanner.simulate import motion, simulate
 from inline.stages import quality
@@ -54,3 +57,33 @@ def test_a_monitor_that_throws_costs_no_image(tmp_path, monkeypatch):
     images, findings = run(cartesian, readouts, scan)
     assert "by design" in images[0].meta["QC_not_assessed"]
     assert all(finding.severity < Severity.RED for finding in findings)
+
+
+def test_a_report_ends_the_scan_and_mirrors_its_values(tmp_path):
+    scan, readouts = scan_of(tmp_path, slices=2, motion=(motion("step:6@0.75"),))
+    images, findings = run(cartesian, readouts, scan, parameters={"report": "true"})
+    assert [image.quantity for image in images] == ["magnitude", "magnitude", "report"]
+    report = images[-1]
+    assert report.series not in {image.series for image in images[:-1]}
+    assert report.pixels.shape[2:] == (768, 768)
+    assert report.pixels.max() == 4095
+    said = {finding["cause"]: finding for finding in json.loads(report.meta["Findings"])}
+    assert set(said) == set(causes(findings))
+    assert report.meta["Motion_score"] > report.meta["Motion_red"]
+    assert report.meta["Motion_lines_spoilt"] == sum(b - a + 1 for a, b in said["motion"]["where"]["lines"])
+
+
+def test_a_report_comes_after_the_last_image_and_only_where_there_was_something_to_judge(tmp_path):
+    scan, readouts = scan_of(tmp_path)
+    heard = []
+
+    def items():
+        yield from readouts
+        heard.append("end")
+
+    context = Context(report=lambda _: None)
+    for image in cartesian(items(), scan, context):
+        heard += [image.quantity]
+    assert heard == ["magnitude", "end", "report"]
+    scan, readouts = scan_of(tmp_path, coils=2, prescan=0)
+    assert [image.quantity for image in cartesian(iter(readouts), scan, context)] == ["magnitude"]
