@@ -1,4 +1,4 @@
-"""The command line: `boreside serve | send | simulate | demo | replay | export | models | doctor`.
+"""The command line: `boreside serve | send | simulate | demo | replay | export | models | audit | doctor`.
 
 Whatever is heavy is imported by the subcommand that needs it, so that help comes at once.
 """
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _doctor):
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _audit, _doctor):
         add(commands)
     return parser
 
@@ -216,6 +216,35 @@ def _run_models(arguments: argparse.Namespace) -> int:
     from inline.models import run
 
     return run(arguments.what, as_json=arguments.json, say=_say)
+
+
+def _audit(commands: Any) -> None:
+    command = commands.add_parser(
+        "audit",
+        help="check the audit log, or note an override",
+        description="Check that no line of the audit log was changed, or note why a finding was overridden.",
+    )
+    command.late = _audit_arguments
+    command.set_defaults(run=_run_audit)
+
+
+def _audit_arguments(command: argparse.ArgumentParser) -> None:
+    what = command.add_subparsers(dest="what", required=True, metavar="verify|override")
+    verify, override = what.add_parser("verify"), what.add_parser("override")
+    for one in (verify, override):
+        one.add_argument("--state", type=Path, metavar="DIR", help="the node's state folder (default: its settings')")
+    override.add_argument("--cause", required=True, help="of the finding that is overridden")
+    override.add_argument("--reason", required=True, help="why; no names of patients")
+
+
+def _run_audit(arguments: argparse.Namespace) -> int:
+    from inline.audit import run
+
+    if arguments.state is None:
+        from inline.settings import load
+
+        arguments.state = load().state
+    return run(arguments, _say)
 
 
 def _doctor(commands: Any) -> None:

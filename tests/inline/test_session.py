@@ -28,6 +28,12 @@ LINES = [acquisition(line) for line in range(8)]
 CLOSE = m.Close()
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path, monkeypatch):
+    """Keep what sessions write out of the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 def talk(*messages, lost=False, **settings):
     def stream():
         yield from messages
