@@ -224,22 +224,18 @@ def _audit(commands: Any) -> None:
         help="check the audit log, or note an override",
         description="Check that no line of the audit log was changed, or note why a finding was overridden.",
     )
-    command.late = _audit_arguments
+    command.add_argument("what", choices=("verify", "override"))
+    command.add_argument("--state", type=Path, metavar="DIR", help="the node's state folder (default: its settings')")
+    command.add_argument("--cause", help="of the finding that is overridden")
+    command.add_argument("--reason", help="why, without naming a patient")
     command.set_defaults(run=_run_audit)
-
-
-def _audit_arguments(command: argparse.ArgumentParser) -> None:
-    what = command.add_subparsers(dest="what", required=True, metavar="verify|override")
-    verify, override = what.add_parser("verify"), what.add_parser("override")
-    for one in (verify, override):
-        one.add_argument("--state", type=Path, metavar="DIR", help="the node's state folder (default: its settings')")
-    override.add_argument("--cause", required=True, help="of the finding that is overridden")
-    override.add_argument("--reason", required=True, help="why; no names of patients")
 
 
 def _run_audit(arguments: argparse.Namespace) -> int:
     from inline.audit import run
 
+    if arguments.what == "override" and not (arguments.cause and arguments.reason):
+        raise ConfigurationError("an override needs its --cause and its --reason")
     if arguments.state is None:
         from inline.settings import load
 

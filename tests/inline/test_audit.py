@@ -110,6 +110,7 @@ def test_a_full_disk_leaves_the_chain_whole_and_stops_nobody(audit):
 def test_an_override_stands_there_with_its_reason(tmp_path):
     words = ["audit", "override", "--state", str(tmp_path), "--cause", "motion", "--reason", "the slice is not needed"]
     assert main(words) == 0
+    assert main(words[:-2]) == 2  # without a reason
     (entry,) = entries(Audit(tmp_path))
     assert (entry["kind"], entry["cause"], entry["reason"]) == ("override", "motion", "the slice is not needed")
 

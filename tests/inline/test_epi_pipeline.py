@@ -39,7 +39,7 @@ def scan_of(tmp_path, **options):
 
 def reconstruct(scan, readouts):
     findings = []
-    images = list(epi(iter(readouts), scan, Context(report=findings.append)))
+    images = list(epi(iter(readouts), scan, Context(report=findings.append, parameters={"report": "false"})))
     return images, findings
 
 

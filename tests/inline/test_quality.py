@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from streams import causes, read, run
 
+from inline.mrd import messages as m
 from inline.pipelines.cartesian import cartesian
+from inline.pipelines.epi import epi
 from inline.scan import Context
+from inline.scanner.client import scan_messages
 from inline.scanner.faults import fault
+from inline.scanner.recording import Recording
 from inline.scanner.simulate import motion, simulate
+from inline.session import converse
+from inline.settings import Settings
 from inline.stages import quality
 from qc.finding import Severity
 from qc.watch import MONITORS
@@ -87,3 +94,36 @@ def test_a_report_comes_after_the_last_image_and_only_where_there_was_something_
     assert heard == ["magnitude", "end", "report"]
     scan, readouts = scan_of(tmp_path, coils=2, prescan=0)
     assert [image.quantity for image in cartesian(iter(readouts), scan, context)] == ["magnitude"]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "name",
+    [
+        "epi_bold_80_3T",
+        "gre_2rep_bodycoil_3T",
+        "gre_HEAD_3T",
+        "gre_bodycoil_MID273_3T",
+        "localizer_7T_1ch",
+        "trufi_R2_12ch_noise",
+    ],
+)
+def test_measured_scans_of_what_lay_still_are_green(real_data, name):
+    scan, readouts = read(real_data / "ismrmrd" / f"{name}.h5")
+    images, findings = run(epi if name.startswith("epi") else cartesian, readouts, scan)
+    assert images
+    assert causes(findings) == []
+    assert all(image.findings == () for image in images)
+
+
+def test_only_who_asks_for_it_hears_the_message_for_sequences(tmp_path):
+    simulate("cartesian", tmp_path / "scan.h5", **MOVING, motion=(motion("step:6@0.6"),))
+    with Recording(tmp_path / "scan.h5") as recording:
+        said = {name: list(scan_messages(recording, "cartesian", {name: "true"})) for name in ("report", "reacquire")}
+    kinds = {}
+    for name, messages in said.items():
+        heard = []
+        converse(iter(messages), heard.append, Settings(state=tmp_path), "1.mrd")
+        kinds[name] = [type(message).__name__ for message in heard if not isinstance(message, m.Text)]
+    assert kinds["report"] == ["Image", "Image", "Close"]
+    assert "Feedback" in kinds["reacquire"]
