@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 
 import pytest
 from test_client import acquisition
@@ -26,7 +27,10 @@ WRITER = """
 import sys
 from pathlib import Path
 from inline.audit import Audit
-for number in range(100):
+(Path(sys.argv[1]) / f"ready{sys.argv[2]}").touch()
+while not (Path(sys.argv[1]) / "go").exists():
+    pass
+for number in range(300):
     Audit(Path(sys.argv[1])).append("finding", {"number": number, "writer": sys.argv[2]})
 """
 
@@ -84,10 +88,13 @@ def test_an_end_that_was_cut_off_shows_in_the_digest_that_was_noted(audit):
 def test_several_writers_make_one_chain(tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     writers = [subprocess.Popen([*command, str(number)]) for number in range(3)]
+    while len(list(tmp_path.glob("ready*"))) < 3:
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     audit = Audit(tmp_path)
     assert list(audit.verify()) == []
-    assert audit.end()[0] == 300
+    assert audit.end()[0] == 900
 
 
 def test_a_full_disk_leaves_the_chain_whole_and_stops_nobody(audit):

@@ -38,6 +38,15 @@ def test_motion_colours_the_image_of_its_slice_and_no_other(tmp_path):
     assert colours == {0: [], 1: [], 2: ["motion"]}
 
 
+def test_motion_in_an_earlier_slice_is_not_held_against_a_later_one(tmp_path):
+    scan, readouts = scan_of(tmp_path, slices=3, prescan=0, matrix=128, motion=(motion("step:6@0.2"),))
+    images, findings = run(cartesian, readouts, scan)
+    assert "motion" in causes(findings)
+    assert causes(images[0].findings) == ["motion"]
+    for image in images:
+        assert all(image.counters.slice in finding.where.slices for finding in image.findings)
+
+
 def test_every_repetition_that_is_spoilt_says_so_though_the_console_hears_it_once(tmp_path):
     scan, readouts = scan_of(tmp_path, slices=1, repetitions=3, faults=(fault("spike:40@0.4"),))
     images, findings = run(cartesian, readouts, scan)
