@@ -102,7 +102,7 @@ def streamed(path: Path, scans: int) -> list[float]:
     latencies = []
     with own_node() as node:
         for _ in range(scans + 1):
-            conversation = send(path, node.address, rate_hz=1 / TR_S)
+            conversation = send(path, node.address, rate_hz=1 / TR_S, parameters={"report": "false"})
             if not conversation.images or conversation.last is None:
                 raise SystemExit(f"{path}: no image came back: {[line.text for line in conversation.lines]}")
             latencies.append(conversation.images[-1].last_byte_s - conversation.last.due_s)
@@ -113,7 +113,7 @@ def in_process(path: Path) -> tuple[float, float, float, int]:
     """Feed the pipeline all readouts at once: seconds in all, after the last readout, per readout; and how many."""
     with Recording(path) as recording:
         scan = Scan.from_xml(recording.xml)
-        route = routes.resolve(natural_route(recording.xml), {})
+        route = routes.resolve(natural_route(recording.xml), {"report": "false"})
         acquisitions = list(recording.acquisitions())
     asked: list[float] = []
 

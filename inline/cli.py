@@ -1,4 +1,4 @@
-"""The command line: `boreside serve | send | simulate | demo | replay | export | models | doctor | bench`.
+"""The command line: `boreside serve | send | simulate | demo | replay | export | models | audit | doctor | bench`.
 
 Whatever is heavy is imported by the subcommand that needs it, so that help comes at once.
 """
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _doctor, _bench):
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _audit, _doctor, _bench):
         add(commands)
     return parser
 
@@ -216,6 +216,31 @@ def _run_models(arguments: argparse.Namespace) -> int:
     from inline.models import run
 
     return run(arguments.what, as_json=arguments.json, say=_say)
+
+
+def _audit(commands: Any) -> None:
+    command = commands.add_parser(
+        "audit",
+        help="check the audit log, or note an override",
+        description="Check that no line of the audit log was changed, or note why a finding was overridden.",
+    )
+    command.add_argument("what", choices=("verify", "override"))
+    command.add_argument("--state", type=Path, metavar="DIR", help="the node's state folder (default: its settings')")
+    command.add_argument("--cause", help="of the finding that is overridden")
+    command.add_argument("--reason", help="why, without naming a patient")
+    command.set_defaults(run=_run_audit)
+
+
+def _run_audit(arguments: argparse.Namespace) -> int:
+    from inline.audit import run
+
+    if arguments.what == "override" and not (arguments.cause and arguments.reason):
+        raise ConfigurationError("an override needs its --cause and its --reason")
+    if arguments.state is None:
+        from inline.settings import load
+
+        arguments.state = load().state
+    return run(arguments, _say)
 
 
 def _doctor(commands: Any) -> None:

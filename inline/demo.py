@@ -121,7 +121,7 @@ def _scan(path: Path, scene: Scene, address: Address) -> tuple[Conversation, flo
     with Recording(path) as recording:
         due_s = due_times(recording)
         count = round(recording.readouts * scene.ends_after)
-        messages = list(_cut(scan_messages(recording, natural_route(recording.xml), {}), count))
+        messages = list(_cut(scan_messages(recording, natural_route(recording.xml), {"report": "false"}), count))
     return converse(address, messages, due_s), float(due_s[count - 1])
 
 

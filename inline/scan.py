@@ -239,6 +239,8 @@ class Context:
         Where to compute.
     memory_limit
         Bytes one scan may allocate.
+    feedback
+        Takes the name and the content of a message for the running sequence.
     """
 
     report: Callable[[Finding], None]
@@ -246,6 +248,7 @@ class Context:
     noise: NoiseStore | None = None
     device: Device = CPU
     memory_limit: int = 4 << 30
+    feedback: Callable[[str, bytes], None] = lambda _name, _content: None
 
 
 class Pipeline(Protocol):

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Any, Final
 
 from inline import console
+from inline.audit import Audit, Clerk, at_work
 from inline.errors import BoresideError, ConnectionLostError, ScanError
 from inline.header import Scan
 from inline.mrd import messages as m
@@ -92,6 +93,7 @@ def converse(messages: Iterator[m.Message], send: Send, settings: Settings, jour
         )
     voice.sum_up()
     send(m.Close())
+    voice.clerk.close()
     return outcome
 
 
@@ -117,7 +119,10 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
     if not request.xml:
         raise ScanError("data came before an MRD header: without it they cannot be placed; send the header first")
     scan = Scan.from_xml(request.xml)
-    context = Context(voice.report, route.parameters, noise, memory_limit=settings.memory_limit_bytes)
+    voice.clerk.begin(scan.measurement_id, {"route": route.name, **at_work(settings.sha256)})
+    context = Context(
+        voice.report, route.parameters, noise, memory_limit=settings.memory_limit_bytes, feedback=voice.feed_back
+    )
     timing.device = context.device.name
     for image in route.load()(chain([] if first is None else [first], items), scan, context):
         timing.made()
@@ -200,6 +205,7 @@ class Voice:
 
     def __init__(self, send: Send, settings: Settings) -> None:
         self.send, self.settings = send, settings
+        self.clerk = Clerk(Audit(settings.state))
         self._seen: Counter[str] = Counter()
 
     def say(self, level: str, text: str) -> None:
@@ -209,9 +215,14 @@ class Voice:
 
     def report(self, finding: Finding) -> None:
         """Say a finding at once; of many with the same cause only the first few."""
+        self.clerk.note("finding", finding.as_dict())
         self._seen[finding.cause] += 1
         if self._seen[finding.cause] <= _ONCE_EACH:
             self.say(_LOUDEST.get(finding.severity, "info"), finding.line())
+
+    def feed_back(self, name: str, content: bytes) -> None:
+        """Say something to the running sequence."""
+        self.send(m.Feedback(name, content))
 
     def sum_up(self) -> None:
         """Say how many findings were not said one by one."""

@@ -90,7 +90,7 @@ def motion(limits: Limits, situation: Situation, spaces: Spaces | None = None) -
     Raises
     ------
     CannotAssessError
-        If there is one coil only, or no field of view to speak of.
+        If the coils are few, lines are skipped or averaged, there was no noise scan, or no field of view to speak of.
     """
     spaces = OrderedDict() if spaces is None else spaces
     found: list[Finding] = []
@@ -114,6 +114,11 @@ def motion(limits: Limits, situation: Situation, spaces: Spaces | None = None) -
         while sum(watched.space.nbytes for watched in spaces.values()) > MEMORY and len(spaces) > 1:
             oldest, watched = spaces.popitem(last=False)
             found += _judged(oldest, watched, limits, final=True)
+
+
+def last_word(position: Position, watched: Watched, limits: Limits) -> list[Finding]:
+    """Return what there is to say about a k-space whose last line has come, with all its spoilt lines."""
+    return _judged(position, watched, limits, final=True)
 
 
 def course(trace: npt.NDArray[np.void], number: int) -> Course:
@@ -179,12 +184,21 @@ def _white(reading: Reading, situation: Situation, plan: Plan) -> npt.NDArray[np
             f"{len(reading.profile)} coils are too few: a line is expected from what others saw of its neighbours, "
             f"which takes {FEWEST_COILS}"
         )
-    if not situation.noise_source:
-        raise CannotAssessError("the noise is unknown: there was no noise scan, and the first readout held nothing")
+    _demand_what_was_tested(situation, plan)
     columns = field_of_view(reading.profile.shape[1], plan.view)
     if columns.stop - columns.start < _NARROW:
         raise CannotAssessError("the readouts are too short to divide into blocks")
     return situation.whitening @ reading.profile[:, columns]
+
+
+def _demand_what_was_tested(situation: Situation, plan: Plan) -> None:
+    """Say nothing of scans on which this was seen to fail: clean ones called spoilt, or the wrong lines named."""
+    if situation.noise_source != "noise scan":
+        raise CannotAssessError("motion is judged against the noise, and there was no noise scan")
+    if plan.acceleration > 1:
+        raise CannotAssessError("lines are skipped, and motion is told from what neighbouring lines know of each other")
+    if plan.averages > 1:
+        raise CannotAssessError("lines are averaged, and motion between averages is not told apart yet")
 
 
 def _judged(position: Position, watched: Watched, limits: Limits, *, final: bool = False) -> list[Finding]:

@@ -47,6 +47,10 @@ class Plan:
         Equivalent noise bandwidth of the noise scan relative to one over its dwell time.
     protocol
         Name of the protocol, by which a site sets its own limits.
+    acceleration
+        One line of so many is measured, in y and z together.
+    averages
+        How often each line is measured.
     """
 
     lines: int
@@ -58,6 +62,8 @@ class Plan:
     cartesian: bool = True
     noise_bandwidth: float = 0.793
     protocol: str = ""
+    acceleration: int = 1
+    averages: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

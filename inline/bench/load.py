@@ -58,7 +58,7 @@ def prepare(kind: str, options: Mapping[str, Any]) -> Load:
         simulate(kind, path, **options)
         with Recording(path) as recording:
             due_s = due_times(recording)
-            messages = list(scan_messages(recording, natural_route(recording.xml), {}))
+            messages = list(scan_messages(recording, natural_route(recording.xml), {"report": "false"}))
     messages[-1:] = [Query(QUESTION, QUERY), Close()]
     headers = [message.header for message in messages if isinstance(message, Acquisition)]
     for_image = np.array([is_for_the_image(int(header["flags"])) for header in headers])

@@ -76,6 +76,7 @@ class Flag(IntFlag):
     COMPRESSION1 = _bit(53)  # ZFP
     COMPRESSION2 = _bit(54)  # NHLBI quantisation
     USER1 = _bit(57)
+    USER7 = _bit(63)
 
 
 class ImageType(IntEnum):

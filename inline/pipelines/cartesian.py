@@ -17,10 +17,13 @@ from inline.stages.filling import Event, filling
 from inline.stages.imaging import imaging
 from inline.stages.noise import whitened
 from inline.stages.noise_maps import noise_maps
+from inline.stages.quality import assessed
 from inline.stages.reconstruct import image_of
 from inline.stages.rehearsal import rehearsal
+from inline.stages.repeating import REPEATED
 
 
+@assessed
 def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
     """Reconstruct one magnitude image of every slice, contrast, phase, repetition and set.
 
@@ -49,6 +52,8 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
     numbers = count(1)
     for event, kspace in filling(readouts, scan, context):
         position = kspace.latest.encoding, kspace.latest.counters.slice
+        if event is Event.CALIBRATION and kspace.latest.has(REPEATED):
+            calibrations.pop(position, None)  # it was made of lines that may have been spoilt
         if calibrations.get(position) is None and kspace.grid.acceleration != (1, 1):
             kspace.whiten_by_edges()
             calibrations[position] = calibrate(kspace)

@@ -23,6 +23,7 @@ from inline.stages.grid import Grid
 from inline.stages.imaging import imaging
 from inline.stages.kspace import SliceKspace
 from inline.stages.noise import whitened
+from inline.stages.quality import assessed
 from inline.stages.reconstruct import image_of
 from inline.stages.rehearsal import rehearsal
 from inline.stages.transform import on_grid
@@ -34,6 +35,7 @@ GHOST_LIMIT: Final = 0.15
 """Ghost-to-signal ratio worth a look: twice that of a measured scan which its navigators corrected well."""
 
 
+@assessed
 def epi(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
     """Reconstruct one magnitude image of every slice, repetition and set of a single- or multi-shot EPI scan.
 

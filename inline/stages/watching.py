@@ -5,7 +5,7 @@ The stage stands before everything that changes a readout, since some faults sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from inline.header import Encoding, Scan
 from inline.mrd.messages import Flag
@@ -13,8 +13,9 @@ from inline.scan import Context, Item, Readout
 from inline.scanner.recording import TICK_S
 from qc.finding import Finding, Severity
 from qc.limits import SHIPPED, Limits
+from qc.monitor import Factory
 from qc.reading import Kind, Plan, Reading
-from qc.watch import Watch
+from qc.watch import MONITORS, Watch
 
 _NAVIGATORS = Flag.NAVIGATION | Flag.PHASE_CORRECTION
 _OTHERS = (
@@ -24,15 +25,22 @@ _OTHERS = (
     | Flag.SURFACE_COIL_CORRECTION
     | Flag.PHASE_STABILIZATION
     | Flag.PHASE_STABILIZATION_REFERENCE
+    | Flag.USER7  # lines that come again, see `inline.stages.repeating`
 )
 
 
-def watched(items: Iterator[Item], scan: Scan, context: Context, limits: Limits = SHIPPED) -> Iterator[Item]:
+def watched(
+    items: Iterator[Item],
+    scan: Scan,
+    context: Context,
+    limits: Limits = SHIPPED,
+    monitors: Mapping[str, Factory] = MONITORS,
+) -> Iterator[Item]:
     """Pass on every item, then look at it; findings are reported as they arise and when the stream ends.
 
     Whatever goes wrong here is reported grey and ends the watch, never the scan.
     """
-    watch = Watch(tuple(plan(encoding, scan) for encoding in scan.encodings), limits)
+    watch = Watch(tuple(plan(encoding, scan) for encoding in scan.encodings), limits, monitors)
     for item in items:
         yield item
         if isinstance(item, Readout):
@@ -61,6 +69,8 @@ def plan(encoding: Encoding, scan: Scan) -> Plan:
         cartesian=encoding.trajectory == "cartesian",
         noise_bandwidth=scan.relative_noise_bandwidth,
         protocol=scan.protocol,
+        acceleration=encoding.acceleration[0] * encoding.acceleration[1],
+        averages=encoding.limit("average").count,
     )
 
 

@@ -23,8 +23,9 @@ def read(path):
 
 
 def run(pipeline, readouts, scan, **options):
-    """Return the images and findings of a pipeline."""
+    """Return the images and findings of a pipeline, without a report unless it is asked for."""
     findings = []
+    options["parameters"] = {"report": "false"} | options.get("parameters", {})
     images = list(pipeline(iter(readouts), scan, Context(report=findings.append, **options)))
     return images, findings
 

@@ -132,8 +132,8 @@ def test_one_missing_line_is_noticed(tmp_path):
     scan, readouts, _ = scan_of(tmp_path)
     del readouts[-9]
     (image,), findings = run(cartesian, readouts, scan)
-    assert causes(findings) == ["lines missing"]
-    assert image.findings == tuple(findings)
+    assert set(causes(findings)) == {"lines missing", "missing readouts"}  # by its place, and by the scanner's count
+    assert set(image.findings) == set(findings)
 
 
 def test_samples_that_are_no_numbers_spoil_their_line_only(tmp_path):

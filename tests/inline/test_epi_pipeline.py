@@ -39,7 +39,7 @@ def scan_of(tmp_path, **options):
 
 def reconstruct(scan, readouts):
     findings = []
-    images = list(epi(iter(readouts), scan, Context(report=findings.append)))
+    images = list(epi(iter(readouts), scan, Context(report=findings.append, parameters={"report": "false"})))
     return images, findings
 
 
@@ -82,10 +82,10 @@ def test_noise_is_of_unit_variance_in_the_image(tmp_path):
 def test_missing_navigators_are_said_at_once_and_on_the_image(tmp_path):
     scan, readouts, _ = scan_of(tmp_path)
     (image,), findings = reconstruct(scan, without(readouts, Flag.NAVIGATION))
-    causes = [finding.cause for finding in findings]
-    assert causes == ["navigators missing", "ghost"]
-    assert [finding.cause for finding in image.findings] == causes
-    assert all(finding.severity is Severity.AMBER for finding in image.findings)
+    ours = [finding for finding in image.findings if finding.cause != "missing readouts"]  # as the scanner counts them
+    assert [finding.cause for finding in ours] == ["navigators missing", "ghost"]
+    assert set(image.findings) <= set(findings)
+    assert all(finding.severity is Severity.AMBER for finding in ours)
     assert image.meta["Ghost_after"] > 0.15
 
 
@@ -93,7 +93,7 @@ def test_two_navigators_are_enough(tmp_path):
     scan, readouts, truth = scan_of(tmp_path)
     first = next(index for index, readout in enumerate(readouts) if readout.has(Flag.NAVIGATION))
     (image,), findings = reconstruct(scan, readouts[:first] + readouts[first + 1 :])
-    assert findings == []
+    assert {finding.cause for finding in findings} <= {"missing readouts"}
     assert nrmse(image.pixels[0, 0], truth["magnitude"][0, 0, 0]) < 0.02
 
 
@@ -151,7 +151,7 @@ def test_cut_off_scan_is_sent_marked(tmp_path):
 def test_lost_line_is_marked(tmp_path):
     scan, readouts, _ = scan_of(tmp_path)
     images, _ = reconstruct(scan, readouts[:-30] + readouts[-29:])
-    assert [finding.cause for finding in images[0].findings] == ["lines missing"]
+    assert {finding.cause for finding in images[0].findings} == {"lines missing", "missing readouts"}
 
 
 def test_averages_lower_the_noise(tmp_path):

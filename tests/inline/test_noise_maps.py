@@ -38,7 +38,7 @@ def replicas(readouts, scan, **options):
             again = readout.samples if readout.has(Flag.NOISE) else readout.samples + root.astype(np.complex64) @ white
             repeated.append(replace(readout, samples=again))
         images, findings = run(cartesian, repeated, scan, **options)
-        assert causes(findings) == []
+        assert set(causes(findings)) <= {"motion"}  # there is twice the noise that the noise scan promised
         all_images.append([image.pixels for image in images])
     return images, [np.array(pixels) for pixels in zip(*all_images, strict=True)]
 

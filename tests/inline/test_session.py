@@ -37,6 +37,12 @@ def picture(meta):
     return m.Image(header[()], meta, np.ones((1, 1, 2, 2), np.float32))
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path, monkeypatch):
+    """Keep what sessions write out of the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 def talk(*messages, lost=False, **settings):
     def stream():
         yield from messages
