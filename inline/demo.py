@@ -25,6 +25,7 @@ from inline.scanner.client import Address, Conversation, converse, natural_route
 from inline.scanner.recording import Recording, due_times
 from inline.scanner.simulate import simulate
 from inline.scanner.summary import Summary, summarise
+from recon_models.physics.motion import Motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,12 @@ SCENES: Final = (
         "A whole slice of 96 × 96 after each excitation, read back and forth, repeated.",
         "epi",
         {"repetitions": 4, "tr_s": 0.5},
+    ),
+    Scene(
+        "Head that moves",
+        "The head shifts by 3 mm when 60 % of the lines are measured; the console hears of it while the scan runs.",
+        "cartesian",
+        {"motion": (Motion("step", 3e-3, 0.6),), "order": "interleaved", "prescan": 24},
     ),
     Scene(
         "Head, scan stopped early",
