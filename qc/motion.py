@@ -191,14 +191,22 @@ def _white(reading: Reading, situation: Situation, plan: Plan) -> npt.NDArray[np
     return situation.whitening @ reading.profile[:, columns]
 
 
+def untested(plan: Plan) -> str:
+    """Return why motion is not judged in a scan: there clean ones were called spoilt, or the wrong lines named."""
+    if not plan.cartesian:
+        return "lines are not read one at a time"
+    if plan.acceleration > 1:
+        return "lines are skipped, and motion is told from what neighbouring lines know of each other"
+    if plan.averages > 1:
+        return "lines are averaged, and motion between averages is not told apart yet"
+    return ""
+
+
 def _demand_what_was_tested(situation: Situation, plan: Plan) -> None:
-    """Say nothing of scans on which this was seen to fail: clean ones called spoilt, or the wrong lines named."""
     if situation.noise_source != "noise scan":
         raise CannotAssessError("motion is judged against the noise, and there was no noise scan")
-    if plan.acceleration > 1:
-        raise CannotAssessError("lines are skipped, and motion is told from what neighbouring lines know of each other")
-    if plan.averages > 1:
-        raise CannotAssessError("lines are averaged, and motion between averages is not told apart yet")
+    if reason := untested(plan):
+        raise CannotAssessError(reason)
 
 
 def _judged(position: Position, watched: Watched, limits: Limits, *, final: bool = False) -> list[Finding]:

@@ -16,11 +16,11 @@ from inline.header import Scan
 from inline.scan import Context, Image, Item, Pipeline
 from inline.stages.album import Album
 from inline.stages.repeating import Place, Repeats, place_of
-from inline.stages.watching import watched
+from inline.stages.watching import plan, watched
 from qc.finding import Finding, Run, Severity, Where
 from qc.limits import SHIPPED, Limits
 from qc.monitor import Factory, Monitor, Situation
-from qc.motion import Spaces, last_word, motion
+from qc.motion import Spaces, last_word, motion, untested
 from qc.reading import Kind, Reading
 from qc.watch import MONITORS
 
@@ -39,7 +39,7 @@ def assessed(pipeline: Pipeline) -> Pipeline:
     def whole(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         repeats = Repeats(context.feedback, context.memory_limit // 4) if _asked(context, "reacquire") else None
         quality = Quality(context, repeats)
-        stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors())
+        stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors(scan))
         stream = stream if repeats is None else repeats.through(stream)
         for image in pipeline(stream, scan, replace(context, report=quality.report)):
             coloured = quality.coloured(image)
@@ -101,11 +101,16 @@ class Quality:
             self._alarmed = True
             self.report(finding)
 
-    def monitors(self) -> Mapping[str, Factory]:
-        """Return all monitors, overheard, and one that follows which readouts belong to which image."""
+    def monitors(self, scan: Scan) -> Mapping[str, Factory]:
+        """Return the monitors, overheard, and one that follows which readouts belong to which image.
+
+        Those that are silent cost half the time, and are left out where no motion is told from what they see.
+        """
+        idle = SILENT if all(untested(plan(encoding, scan)) for encoding in scan.encodings) else frozenset()
+        makers = {name: make for name, make in {**MONITORS, "motion": self._motion}.items() if name not in idle}
         return {
             "places": self._following,
-            **{name: self._overheard(name, make) for name, make in {**MONITORS, "motion": self._motion}.items()},
+            **{name: self._overheard(name, make) for name, make in makers.items()},
             "ends": self._ending,
         }
 
