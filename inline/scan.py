@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +47,8 @@ class Geometry:
     table_m: Vector = (0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Where a readout stands in the loops of its sequence."""
+class Counters(NamedTuple):
+    """Where a readout stands in the loops of its sequence; a tuple, because one is made for each and looked up by."""
 
     line: int = 0
     partition: int = 0
@@ -60,6 +59,10 @@ class Counters:
     repetition: int = 0
     set: int = 0
     segment: int = 0
+
+
+FIRST: Final = Counters()
+"""Where every sequence begins."""
 
 
 _FIELDS: Final = picker(
@@ -190,7 +193,7 @@ class Image:
 
     pixels: npt.NDArray[Any]
     geometry: Geometry
-    counters: Counters = Counters()
+    counters: Counters = FIRST
     quantity: str = "magnitude"
     unit: str = "a.u."
     kind: ImageType = ImageType.MAGNITUDE

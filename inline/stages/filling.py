@@ -7,7 +7,6 @@ set it twice. The flag decides only where the pattern of lines is not known befo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -139,7 +138,7 @@ class _Slices:
 
 def _key(readout: Readout) -> Key:
     """Return what the lines of one k-space have in common."""
-    return readout.encoding, replace(readout.counters, line=0, partition=0, average=0, segment=0)
+    return readout.encoding, readout.counters._replace(line=0, partition=0, average=0, segment=0)
 
 
 def _position(key: Key) -> Key:
@@ -149,10 +148,8 @@ def _position(key: Key) -> Key:
 
 def _follows(new: Key, old: Key) -> bool:
     """Whether a readout of ``new`` means that ``old`` is over: the same slice, one repetition on."""
-    return new[1].repetition > old[1].repetition and (new[0], replace(new[1], repetition=0)) == (
-        old[0],
-        replace(old[1], repetition=0),
-    )
+    same = new[0] == old[0] and new[1]._replace(repetition=0) == old[1]._replace(repetition=0)
+    return same and new[1].repetition > old[1].repetition
 
 
 def _closes_calibration(kspace: SliceKspace, before: Readout, now: Readout, place: tuple[int, int]) -> bool:

@@ -75,7 +75,7 @@ def test_every_loop_counter_is_kept_apart(tmp_path):
     names = ("slice", "contrast", "phase", "repetition", "set")
     places = [{name: 1} for name in names] + [{}, {"set": 1, "phase": 1, "contrast": 1}]
     copies = [
-        [replace(one, samples=(n + 1) * one.samples, counters=replace(one.counters, **place)) for one in lines]
+        [replace(one, samples=(n + 1) * one.samples, counters=one.counters._replace(**place)) for one in lines]
         for n, place in enumerate(places)
     ]
     limits = {**scan.encodings[0].limits, **{name: Limit(0, 1, 0) for name in names}}

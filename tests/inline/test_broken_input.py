@@ -47,7 +47,7 @@ def late(readouts, **attributes):
 
 
 def counters(readouts, **attributes):
-    return late(readouts, counters=replace(readouts[-3].counters, **attributes))
+    return late(readouts, counters=readouts[-3].counters._replace(**attributes))
 
 
 def samples(readouts, value):
@@ -128,7 +128,7 @@ def test_sizes_are_bounded_before_anything_is_allocated(scene, space, attribute,
 def test_many_open_slices_are_bounded(scene):
     pipeline, scan, readouts, _ = scene
     scattered = [
-        one if one.has(Flag.NOISE) else replace(one, counters=replace(one.counters, slice=number))
+        one if one.has(Flag.NOISE) else replace(one, counters=one.counters._replace(slice=number))
         for number, one in enumerate(readouts)
     ]
     with pytest.raises(ScanError, match="more than the limit"):
