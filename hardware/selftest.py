@@ -29,7 +29,7 @@ from hardware.kernels.selftest import kernels
 from hardware.latency import Latency
 from hardware.probe import Driver, probe
 from hardware.secluded import BUILD_PATIENCE_S, RUN_PATIENCE_S, Secluded
-from hardware.threads import cores
+from hardware.threads import cores, processor
 
 RUNS: Final = 64
 """The fewest runs from which a 90th percentile can be told (n = 64 at 95 % confidence and 10 % margin)."""
@@ -92,7 +92,7 @@ def machine(device: Device, driver: Driver) -> dict[str, Any]:
     """Return what a figure depends on: when, where, on which hardware, with which versions."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
@@ -176,15 +176,6 @@ def _measured(
 def _parity(found: Array, wanted: Array) -> dict[str, float]:
     worst = np.max(np.abs(np.subtract(found, wanted, dtype=np.float64)))
     return {"nrmse": nrmse(found, wanted), "max_abs": float(worst)}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def _version(name: str) -> str:

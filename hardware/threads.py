@@ -8,6 +8,8 @@ So every pool is told to sleep. Values a site has set in its environment are lef
 from __future__ import annotations
 
 import os
+import platform
+from pathlib import Path
 from typing import Final
 
 POLICY: Final = {
@@ -27,3 +29,13 @@ def settle() -> None:
 def cores() -> int:
     """Return the number of cores this process may run on (its affinity, not the machine's count)."""
     return len(os.sched_getaffinity(0))
+
+
+def processor() -> str:
+    """Return the processor's name as its maker gives it, the architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

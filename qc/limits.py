@@ -58,7 +58,8 @@ SHIPPED: Final[Limits] = MappingProxyType(
             10.0,
             36.0,
             "cumulative log likelihood ratio of motion",
-            f"twice the largest sum, 4.9, of {_CLEAN}; red is the most that three lines may say",
+            f"twice the largest sum, 4.9, of {_CLEAN}, with fits of few lines trusted less than now; "
+            "red is the most that three lines may say",
         ),
         "motion impact": Limit(
             0.003,

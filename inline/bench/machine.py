@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hardware.threads import POLICY, cores
+from hardware.threads import POLICY, cores, processor
 from inline.console import version
 
 _PROBE_S: Final = 10.0
@@ -90,7 +90,7 @@ class Provenance:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version(),
             commit=commit(),
-            processor=_processor(),
+            processor=processor(),
             cores=cores(),
             memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             kernel=f"{platform.system()} {platform.release()}",
@@ -115,11 +115,6 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_S, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def _processor() -> str:
-    match = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
-    return match[1] if match else platform.machine()
 
 
 def _read(path: str) -> str:

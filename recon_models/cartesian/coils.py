@@ -27,7 +27,6 @@ from recon_models.cartesian.kernel import ramps
 Complex = npt.NDArray[np.complex64]
 Shape = tuple[int, ...]
 
-_ENERGY = 0.995
 _REGULARISATION = 3e-3  # of the mean power of a sample of a patch
 _ITERATIONS = 12
 _WIDEST_PATCH = {1: 6, 2: 6, 3: 4}  # by the number of axes that are longer than one
@@ -56,13 +55,6 @@ def compression(calibration: Complex, virtual: int) -> Complex:
     _, vectors = _principal(calibration)
     matrix: Complex = np.ascontiguousarray(vectors[:, :virtual].conj().T)
     return matrix
-
-
-def virtual_count(calibration: Complex, energy: float = _ENERGY) -> int:
-    """Return how many virtual coils hold the fraction ``energy`` of the signal power, (coils, ...) as measured."""
-    values, _ = _principal(calibration)
-    held = np.cumsum(np.maximum(values, 0))
-    return int(np.searchsorted(held, energy * held[-1])) + 1 if held[-1] > 0 else 1
 
 
 def _principal(calibration: Complex) -> tuple[npt.NDArray[np.float32], Complex]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hardware.fourier import to_kspace
-from recon_models.cartesian.coils import compression, sensitivities, support, virtual_count
+from recon_models.cartesian.coils import compression, sensitivities, support
 from recon_models.physics.coils import array
 
 FIELD_OF_VIEW_M = 0.24
@@ -140,11 +140,3 @@ def test_compression_keeps_the_power_and_the_whiteness():
     assert powers.sum() > 0.97 * np.sum(np.abs(lines) ** 2)
     assert np.all(np.diff(powers) <= 1e-5 * powers[0])
     assert compression(lines, 40).shape == (16, 16)
-
-
-def test_virtual_count_is_the_rank_of_what_was_measured():
-    random = np.random.default_rng(2)
-    sources = random.standard_normal((3, 2000)) + 1j * random.standard_normal((3, 2000))
-    mixed = (random.standard_normal((10, 3)) @ sources).astype(np.complex64)
-    assert virtual_count(mixed, energy=0.9999) == 3
-    assert virtual_count(0 * mixed) == 1
