@@ -1,0 +1,1 @@
+"""X-ray CT: projections in, images in Hounsfield units out."""
