@@ -75,6 +75,37 @@ def filtered(image: Array, transfer: Array, axes: Sequence[int] = (-1,)) -> Arra
     return _transform(spectrum, axes, inverse=True)
 
 
+def half_spectrum(samples: Array, length: int) -> Array:
+    """Transform real samples along the last axis, neither centred nor scaled; zeros follow them up to ``length``.
+
+    Parameters
+    ----------
+    samples
+        (..., n) real, n <= length.
+    length
+        Of the transform.
+
+    Returns
+    -------
+    Array
+        (..., length // 2 + 1) complex of the same precision: the frequencies from zero up, the others mirror them.
+    """
+    if isinstance(samples, np.ndarray):
+        return scipy.fft.rfft(samples, length, workers=_workers(samples))  # type: ignore[no-any-return]
+    return namespace(samples).fft.rfft(samples, n=length)
+
+
+def from_half_spectrum(spectrum: Array, length: int) -> Array:
+    """Return the ``length`` real samples of a half spectrum: the inverse of `half_spectrum`."""
+    if isinstance(spectrum, np.ndarray):
+        return scipy.fft.irfft(spectrum, length, workers=_workers(spectrum))  # type: ignore[no-any-return]
+    return namespace(spectrum).fft.irfft(spectrum, n=length)
+
+
+def _workers(array: Array) -> int:
+    return cores() if array.size >= _WORTH_A_THREAD else 1
+
+
 def _centred(array: Array, axes: tuple[int, ...], *, inverse: bool) -> Array:
     axes = tuple(axis for axis in axes if array.shape[axis] != 1)  # a single point is its own transform
     if not axes:
@@ -99,9 +130,8 @@ def _shifted(array: Array, axes: tuple[int, ...], *, inverse: bool) -> Array:
 
 def _transform(array: Array, axes: tuple[int, ...], *, inverse: bool, overwrite: bool = True) -> Array:
     if isinstance(array, np.ndarray):
-        workers = cores() if array.size >= _WORTH_A_THREAD else 1
         transform = scipy.fft.ifftn if inverse else scipy.fft.fftn
-        options = {"norm": "ortho", "overwrite_x": overwrite, "workers": workers}
+        options = {"norm": "ortho", "overwrite_x": overwrite, "workers": _workers(array)}
         return transform(array, axes=axes, **options)  # type: ignore[no-any-return]
     xp = namespace(array)
     return (xp.fft.ifftn if inverse else xp.fft.fftn)(array, axes=axes, norm="ortho")

@@ -7,11 +7,12 @@ the value, the imaginary part is not used. The header's free fields say where th
                 1 its position along the table, mm                         1 spectrum
                 2, 3, 4 shift of the focal spot: angle, rad; along the
                   table, mm; from the axis, mm
-                5 photons that reach an element through air, 0 if unknown
+                5 photons through air to an element on the
+                  central ray, 0 if unknown
     scan_counter  number of the view, from 0
 
 What all views share stands in the MRD header among the user parameters; `SCANNER` names them. The trajectory is
-``other``, encodedSpace is columns x views x rows, reconSpace the image.
+``other``, encodedSpace is columns x views x rows, reconSpace the images: a stack of slices about the axis.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ SCANNER: Final = (
 """Numbers that describe the scanner; columns and rows are counted from 0. ``ct_detector`` is curved or flat."""
 
 DETECTOR: Final = "ct_detector"
+MU_WATER_PER_MM: Final = "ct_mu_water_per_mm"
+"""Optional: attenuation of water per millimetre, by which CT numbers are told from attenuation."""
+IMAGE_Z_MM: Final = "ct_image_z_mm"
+"""Optional: height of the middle of reconSpace; 0 where it is not given."""
 
 
 class Kind(IntEnum):
@@ -72,7 +77,7 @@ class Projection:
     kind
         What the values are.
     photons
-        Expected at an element through air; 0 where unknown.
+        Expected through air at an element on the central ray; 0 where unknown.
     spectrum
         Index of the spectrum.
     """

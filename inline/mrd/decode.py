@@ -20,6 +20,7 @@ from inline.mrd.headers import ACQUISITION, IMAGE, IMAGE_PIXELS, WAVEFORM, picke
 
 CONFIG_FILE_LENGTH: Final = 1024
 
+_ID: Final = struct.Struct("<H")
 _SIZES: Final = picker(ACQUISITION, "flags", "number_of_samples", "active_channels", "trajectory_dimensions")
 _COMPRESSED: Final = int(m.Flag.COMPRESSION1 | m.Flag.COMPRESSION2)
 
@@ -104,9 +105,11 @@ def decode(buffer: memoryview, start: int, offset: int, limits: Limits) -> tuple
     ProtocolError
         If the id is unknown or a length is beyond its limit.
     """
-    cursor = _Cursor(buffer, start, offset, limits)
+    if start + _ID.size > len(buffer):
+        return None
+    (number,) = _ID.unpack_from(buffer, start)
+    cursor = _Cursor(buffer, start + _ID.size, offset, limits)
     try:
-        number = cursor.number("<H")
         reader = _READERS.get(number)
         if reader is None:
             raise cursor.error(_unknown(number))
@@ -139,7 +142,9 @@ def _acquisition(cursor: _Cursor) -> m.Acquisition:
     flags, samples, channels, dimensions = _SIZES.unpack_from(head)
     header = np.frombuffer(head, ACQUISITION)[0]
     cursor.believe(samples * (8 * channels + 4 * dimensions), cursor.limits.blob, "an acquisition (id 1008)")
-    trajectory = np.frombuffer(cursor.take(4 * samples * dimensions), "<f4").reshape(samples, dimensions)
+    trajectory = np.empty((samples, 0), np.float32)
+    if dimensions:
+        trajectory = np.frombuffer(cursor.take(4 * samples * dimensions), "<f4").reshape(samples, dimensions)
     if flags & _COMPRESSED:
         blob = cursor.take(cursor.length("<I", cursor.limits.blob, "the compressed acquisition (id 1008)"))
         expand = expand_nhlbi if flags & m.Flag.COMPRESSION2 else expand_zfp

@@ -25,6 +25,7 @@ from inline.errors import ConfigurationError, ProtocolError
 from inline.header import Scan
 from inline.mrd.messages import Acquisition, Close, ConfigFile, Error, Header, Image, Message, Response, Text
 from inline.scanner.recording import Recording, due_times, is_for_the_image
+from inline.views import DETECTOR
 
 PATIENCE_S: Final = 300.0
 """How long a node may say nothing after the last byte was sent: longer than any reconstruction should take."""
@@ -153,8 +154,11 @@ def scan_messages(recording: Recording, route: str, parameters: Mapping[str, str
 
 
 def natural_route(xml: str) -> str:
-    """Return the route for a scan whose user named none: the one of its trajectory."""
-    return "epi" if Scan.from_xml(xml).encodings[0].trajectory == "epi" else "cartesian"
+    """Return the route for a scan whose user named none: the one of its geometry or trajectory."""
+    scan = Scan.from_xml(xml)
+    if DETECTOR in scan.parameters:
+        return "ct"
+    return "epi" if scan.encodings[0].trajectory == "epi" else "cartesian"
 
 
 def send(

@@ -90,6 +90,52 @@ def describe(
     return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
 
 
+def describe_ct(
+    *,
+    measurement_id: str,
+    protocol: str,
+    views: int,
+    encoded: Space,
+    recon: Space,
+    view_s: float,
+    parameters: Mapping[str, str | float],
+) -> str:
+    """Return the MRD header of a CT scan.
+
+    Parameters
+    ----------
+    views
+        How many will come.
+    view_s
+        Time from one view to the next.
+    parameters
+        User parameters, see `inline.views`.
+    """
+    root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
+    _fill(
+        root,
+        "measurementInformation",
+        {"measurementID": measurement_id, "patientPosition": "HFS", "protocolName": protocol},
+    )
+    _fill(root, "acquisitionSystemInformation", {"receiverChannels": encoded.matrix[2]})
+    _fill(root, "experimentalConditions", {"H1resonanceFrequency_Hz": 0})  # the schema wants one
+    encoding = ET.SubElement(root, "encoding")
+    _space(encoding, "encodedSpace", encoded)
+    _space(encoding, "reconSpace", recon)
+    ranges = ET.SubElement(encoding, "encodingLimits")
+    _fill(ranges, "kspace_encoding_step_1", {"minimum": 0, "maximum": views - 1, "center": 0})
+    ET.SubElement(encoding, "trajectory").text = "other"
+    sequence = ET.SubElement(root, "sequenceParameters")
+    _repeat(sequence, "TR", [1e3 * view_s])
+    user = ET.SubElement(root, "userParameters")
+    for kind, wanted in (("Double", float | int), ("String", str)):
+        for name, value in parameters.items():
+            if isinstance(value, wanted):
+                _fill(user, f"userParameter{kind}", {"name": name, "value": value})
+    ET.indent(root)
+    return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
+
+
 def _fill(parent: ET.Element, name: str, values: Mapping[str, Any]) -> None:
     element = ET.SubElement(parent, name)
     for key, value in values.items():

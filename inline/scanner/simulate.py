@@ -1,4 +1,4 @@
-"""``boreside simulate``: scans of a head that exists only as formulae, written as ordinary ISMRMRD files."""
+"""``boreside simulate``: scans of bodies that exist only as formulae, written as ordinary ISMRMRD files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, epi
+from inline.scanner import cartesian, ct, ct_protocol, epi
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
 from recon_models.physics.motion import KINDS, Motion
 
-SCANS: Final[Mapping[str, Callable[[Protocol], Recording]]] = {"cartesian": cartesian.record, "epi": epi.record}
-"""What can be simulated."""
+SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
+    "cartesian": lambda **options: cartesian.record(Protocol(**options)),
+    "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
+    "epi": lambda **options: epi.record(Protocol(**options)),
+}
+"""What can be simulated, from the attributes of its protocol."""
 
 
 def simulate(kind: str, output: Path, **options: Any) -> None:
@@ -28,7 +32,7 @@ def simulate(kind: str, output: Path, **options: Any) -> None:
     output
         File to write; an existing one is replaced.
     **options
-        Attributes of `Protocol`.
+        Attributes of `Protocol`, for ``ct`` of `ct_protocol.Protocol`.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def simulate(kind: str, output: Path, **options: Any) -> None:
     """
     if kind not in SCANS:
         raise ConfigurationError(f"there is no simulated scan called {kind!r}; choose one of {', '.join(SCANS)}")
-    write(SCANS[kind](Protocol(**options)), output)
+    write(SCANS[kind](**options), output)
 
 
 def motion(text: str) -> Motion:
@@ -66,10 +70,23 @@ def motion(text: str) -> Motion:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``boreside simulate cartesian|epi`` takes."""
+    """Add what ``boreside simulate cartesian|ct|epi`` takes."""
+    kinds = parser.add_subparsers(dest="kind", metavar="|".join(sorted(SCANS)), required=True)
+    for kind in sorted(SCANS):
+        own = kinds.add_parser(kind, help=f"see boreside simulate {kind} --help")
+        own.add_argument("-o", "--output", type=Path, required=True, help="file to write")
+        (ct_protocol.add_arguments if kind == "ct" else _add_magnetic)(own)
+        own.add_argument(
+            "--motion",
+            action="append",
+            default=[],
+            metavar="KIND[:MM][@FRACTION]",
+            help=f"{', '.join(KINDS)}; repeatable",
+        )
+
+
+def _add_magnetic(parser: argparse.ArgumentParser) -> None:
     usual = Protocol()
-    parser.add_argument("kind", choices=sorted(SCANS))
-    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
     for name, meaning in (
         ("seed", "everything random follows from it"),
         ("snr", "mean signal-to-noise ratio of the fully sampled image"),
@@ -94,9 +111,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--random", action="store_true", help="choose lines at random, denser in the centre")
     parser.add_argument("--no-noise-scan", dest="noise_scan", action="store_false", help="measure no noise before")
     parser.add_argument(
-        "--motion", action="append", default=[], metavar="KIND[:MM][@FRACTION]", help=f"{', '.join(KINDS)}; repeatable"
-    )
-    parser.add_argument(
         "--fault",
         action="append",
         default=[],
@@ -107,9 +121,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asked for."""
-    options = dict(vars(arguments))
-    names = Protocol.__dataclass_fields__
-    options["motion"] = tuple(motion(text) for text in arguments.motion)
-    options["faults"] = tuple(fault(text) for text in arguments.fault)
-    options["tr_s"], options["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
-    simulate(arguments.kind, arguments.output, **{name: options[name] for name in names})
+    options = ct_protocol.options(arguments) if arguments.kind == "ct" else _magnetic(arguments)
+    simulate(arguments.kind, arguments.output, **options, motion=tuple(motion(text) for text in arguments.motion))
+
+
+def _magnetic(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = dict(vars(arguments))
+    given["faults"] = tuple(fault(text) for text in arguments.fault)
+    given["tr_s"], given["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
+    return {name: given[name] for name in Protocol.__dataclass_fields__ if name != "motion"}

@@ -29,6 +29,7 @@ import pytest
 
 from hardware import fourier
 from recon_models.cartesian import combine, compressed, partial_fourier, sense
+from recon_models.ct import ramp
 
 STRICT, TORCH, META = "array-api-strict", "torch", "meta"
 
@@ -97,6 +98,9 @@ TABLE = [
     Case(fourier.to_image, lambda k: fourier.to_image(k, (1, 2)), [samples(3, 15, 12)]),
     Case(fourier.to_kspace, lambda i: fourier.to_kspace(i, (-2,)), [samples(3, 14, 12)]),
     Case(fourier.filtered, lambda i, t: fourier.filtered(i, t, (-2, -1)), [samples(3, 16, 11), weights(16, 11)]),
+    Case(fourier.half_spectrum, lambda v: fourier.half_spectrum(v, 20), [weights(3, 12)]),
+    Case(fourier.from_half_spectrum, lambda s: fourier.from_half_spectrum(s, 20), [samples(3, 11)]),
+    Case(ramp.filtered, ramp.filtered, [weights(3, 12), ramp.response(12, 0.1)]),
     Case(combine.root_sum_of_squares, combine.root_sum_of_squares, [samples(3, 16, 12)]),
     Case(combine.weighted_sum, combine.weighted_sum, [samples(3, 16, 12), samples(3, 16, 12)], OUT),
     Case(combine.centred, lambda a: combine.centred(a, 8, 0), [samples(16, 12)]),

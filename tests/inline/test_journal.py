@@ -84,3 +84,22 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be created"):
         Journal(tmp_path / "file" / "journals", 1)
+
+
+def test_room_is_reserved_ahead_and_given_back_at_the_end(tmp_path):
+    """The length stays that of what was appended all along: readers go by it."""
+    journal = Journal(tmp_path, 1)
+    journal.append(memoryview(bytes(3 << 20)))
+    journal.append(memoryview(bytes(1000)))
+    assert journal.path.stat().st_size == (3 << 20) + 1000
+    journal.close(ended_well=True)
+    assert journal.path.stat().st_size == (3 << 20) + 1000
+    assert journal.path.stat().st_blocks * 512 < (3 << 20) + (1 << 17)
+
+
+def test_a_file_system_that_reserves_nothing_is_no_hindrance(tmp_path, monkeypatch):
+    monkeypatch.setattr("inline.journal._allocate", lambda *_: -1)
+    journal = Journal(tmp_path, 1)
+    journal.append(memoryview(b"kept"))
+    journal.close(ended_well=True)
+    assert journal.path.read_bytes() == b"kept"

@@ -1,0 +1,122 @@
+"""A simulated CT scan: exact line integrals of a body made of formulae, with the noise of a dose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.header import Space
+from inline.mrd.headers import ACQUISITION
+from inline.mrd.messages import Flag
+from inline.scanner.acquisitions import START_S, TICK_S
+from inline.scanner.ct_protocol import Protocol
+from inline.scanner.description import describe_ct
+from inline.scanner.writer import Header, Recording, Truth
+from inline.views import MU_WATER_PER_MM, Projection, parameters_of
+from recon_models.ct.geometry import Scanner, View
+from recon_models.physics import dose
+from recon_models.physics.bodies import MU_WATER, PHANTOMS, attenuation, labels, picture
+from recon_models.physics.motion import Pose, pose
+from recon_models.physics.phantom import Phantom
+from recon_models.physics.rays import project
+
+Real = npt.NDArray[np.float64]
+
+_SCOUT_COLUMNS: Final = 24
+
+
+def record(protocol: Protocol) -> Recording:
+    """Scan a body as the protocol says."""
+    random = np.random.default_rng(protocol.seed)
+    body, scanner, path = PHANTOMS[protocol.phantom](), protocol.scanner, protocol.path()
+    bodies = _moving(body, poses(protocol, len(path)))
+    photons = _photons(protocol, body, path)
+    profile = dose.bowtie(scanner) if protocol.bowtie else np.ones(scanner.detector.columns)
+    projections = []
+    for number, (view, there, current) in enumerate(zip(path, bodies, photons, strict=True)):
+        exact = project(there, attenuation(), scanner, view)
+        seen = dose.noisy(exact, current * profile, protocol.electronic, random) if protocol.dose else exact
+        projections.append(Projection(seen.astype(np.float32), view, number, photons=float(current)))
+    return Recording(
+        header(protocol, len(path)),
+        headers(projections, protocol.turn_s / protocol.views),
+        [projection.values.astype(np.complex64) for projection in projections],
+        truths(protocol, body),
+    )
+
+
+def poses(protocol: Protocol, count: int) -> list[Pose]:
+    """Return where the patient is in each view."""
+    view_s = protocol.turn_s / protocol.views
+    return [pose(protocol.motion, number / max(count - 1, 1), number * view_s) for number in range(count)]
+
+
+def header(protocol: Protocol, views: int) -> str:
+    """Return the MRD header of a scan of so many views."""
+    scanner, across_m = protocol.scanner, protocol.field_of_view_m
+    seen_m, deep_m = scanner.field_of_view_m, protocol.rows * protocol.row_m
+    slices = len(protocol.heights_m)
+    return describe_ct(
+        measurement_id=f"simulated_ct_{protocol.seed}",
+        protocol=f"simulated_ct_{protocol.phantom}",
+        views=views,
+        encoded=Space((protocol.columns, views, protocol.rows), (seen_m, seen_m, deep_m)),
+        recon=Space((protocol.matrix, protocol.matrix, slices), (across_m, across_m, slices * protocol.row_m)),
+        view_s=protocol.turn_s / protocol.views,
+        parameters=parameters_of(scanner) | {MU_WATER_PER_MM: MU_WATER * 1e-3},
+    )
+
+
+def headers(projections: Sequence[Projection], view_s: float) -> Header:
+    """Return acquisition headers of views that follow one another at a distance."""
+    found = np.zeros(len(projections), ACQUISITION)
+    for row, projection in zip(found, projections, strict=True):
+        projection.describe(row)
+        row["active_channels"], row["number_of_samples"] = projection.values.shape
+    found["version"] = found["measurement_uid"] = 1
+    found["available_channels"] = found["active_channels"]
+    for channel in range(int(found["active_channels"].max())):
+        found["channel_mask"][:, channel // 64] |= np.uint64(1 << (channel % 64))
+    found["idx"]["kspace_encode_step_1"] = np.arange(len(found)) % (1 << 16)
+    found["read_dir"], found["phase_dir"], found["slice_dir"] = np.eye(3)
+    found["acquisition_time_stamp"] = np.floor((START_S + np.arange(len(found)) * view_s) / TICK_S)
+    found["flags"][0] |= np.uint64(Flag.FIRST_IN_SLICE)
+    found["flags"][-1] |= np.uint64(Flag.LAST_IN_SLICE | Flag.LAST_IN_MEASUREMENT)
+    return found
+
+
+def truths(protocol: Protocol, body: Phantom) -> dict[str, Truth]:
+    """Return the CT numbers and the tissues of every image, of the patient who has not moved."""
+    axes = ("slice", "z", "y", "x")
+    numbers = np.stack([picture(body, protocol.grid, z) for z in protocol.heights_m])
+    tissues = np.stack([labels(body, protocol.grid, z) for z in protocol.heights_m])
+    return {
+        "CT": Truth(numbers[:, None].astype(np.float32), "HU", axes),
+        "labels": Truth(tissues[:, None], "1", axes, body.tissues),
+    }
+
+
+def _moving(body: Phantom, where: Sequence[Pose]) -> list[Phantom]:
+    """Return the body in each view; one that lies still is the same object."""
+    known = {Pose(): body}
+    for there in where:
+        if there not in known:
+            known[there] = body.moved(there.angle_rad, there.shift_m, there.through_m)
+    return [known[there] for there in where]
+
+
+def _photons(protocol: Protocol, body: Phantom, path: Sequence[View]) -> Real:
+    """Photons through air on the central ray of each view: from the dose, and from what a scout sees."""
+    full = np.full(len(path), protocol.photons * protocol.dose)
+    if not protocol.modulation or not protocol.dose:
+        return full
+    scout = replace(protocol, columns=_SCOUT_COLUMNS, rows=1, offset=0.0).scanner
+    return full * dose.modulation([_largest(body, scout, view) for view in path])
+
+
+def _largest(body: Phantom, scout: Scanner, view: View) -> float:
+    return float(project(body, attenuation(), scout, View(view.angle_rad, view.z_m)).max())
