@@ -118,6 +118,60 @@ SHIPPED: Final[Limits] = MappingProxyType(
             "99th percentile of the difference from the classical image over its noise",
             "2.6 for noise alone; a lesion that is worth seeing stands out by 5",
         ),
+        "centre of mass": Limit(
+            0.1,
+            0.5,
+            "what a body at rest leaves unexplained of its centre of mass seen from all sides, mm RMS",
+            "40 clean simulated torsos of tests/qc/torsos.py leave 0.014 at most, a step of 0.5 mm at half a turn 0.15",
+        ),
+        "opposite rays": Limit(
+            1.15,
+            4.0,
+            "difference of rays measured from either end over noise and interpolation, RMS",
+            "40 clean simulated torsos of tests/qc/torsos.py give 0.85 at most, a step of 1 mm at half a turn 1.3",
+        ),
+        "truncation": Limit(
+            0.1,
+            1.0,
+            "line integral at the ends of the fan",
+            "5 mm and 50 mm of water, where there should be air",
+        ),
+        "detector defect": Limit(
+            1.0,
+            8.0,
+            "elements of the detector that stand out",
+            "each leaves a ring; their 5 % are half a ring of 50 HU",
+        ),
+        "detector saturated": Limit(
+            1.0, 10.0, "views with four neighbours at the smallest value or more", "noise makes no two values agree"
+        ),
+        "photon starvation": Limit(
+            1.0, NEVER, "views with four neighbours at the largest value or more", "noise makes no two values agree"
+        ),
+        "brighter than air": Limit(
+            1.0,
+            1.0,
+            "views with four elements below a line integral of -0.5 or more",
+            "65 % more light than through air",
+        ),
+        "dose": Limit(
+            3.0,
+            NEVER,
+            "photons that the scanner promises over those that the noise tells of",
+            "noise 1.7 times as large",
+        ),
+        "ct network disagreement": Limit(
+            5.0,
+            10.0,
+            "99th percentile of the difference from the classical image over its noise",
+            "2.6 for noise alone; a lesion that is worth seeing stands out by 5",
+        ),
+        "ct network bias": Limit(
+            3.0,
+            10.0,
+            "difference of the means of the network's image and the classical one over the body, HU",
+            "2 HU is what the network may be off on held-out patients",
+        ),
         "missing readouts": Limit(1.0, 1.0, "readouts that never came", "none may be lost"),
         "disordered readouts": Limit(1.0, NEVER, "readouts out of order", "harmless if they all come"),
         "echo shift": Limit(
