@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _audit, _doctor, _bench):
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _qc, _audit, _doctor, _bench):
         add(commands)
     return parser
 
@@ -216,6 +216,42 @@ def _run_models(arguments: argparse.Namespace) -> int:
     from inline.models import run
 
     return run(arguments.what, as_json=arguments.json, say=_say)
+
+
+def _qc(commands: Any) -> None:
+    command = commands.add_parser(
+        "qc",
+        help="calibrate the limits of quality control on scans of this site",
+        description="Learn limits from clean scans, or check that a limits file is as it was signed.",
+    )
+    tasks = command.add_subparsers(title="tasks", metavar="TASK", required=True)
+    calibrate = tasks.add_parser("calibrate", help="learn limits from scans that are believed clean")
+    calibrate.add_argument("scans", type=Path, nargs="+", metavar="SCAN", help="journals or ISMRMRD files")
+    calibrate.add_argument("-o", "--output", type=Path, required=True, metavar="LIMITS.toml")
+    calibrate.add_argument(
+        "--amber-rate", type=_positive, default=0.1, metavar="P", help="of clean scans (default 0.1)"
+    )
+    calibrate.add_argument(
+        "--red-rate", type=_positive, default=0.02, metavar="P", help="of clean scans (default 0.02)"
+    )
+    calibrate.add_argument("--protocol", default="*", metavar="PATTERN", help="protocols it is for (default: all)")
+    calibrate.set_defaults(run=_run_calibrate)
+    verify = tasks.add_parser("verify", help="check a limits file and its signature")
+    verify.add_argument("file", type=Path, metavar="LIMITS.toml")
+    verify.set_defaults(run=_run_verify)
+
+
+def _run_calibrate(arguments: argparse.Namespace) -> int:
+    from inline.calibrate import calibrate
+
+    rates = {"amber": arguments.amber_rate, "red": arguments.red_rate}
+    return calibrate(arguments.scans, arguments.output, **rates, protocol=arguments.protocol, say=_say)
+
+
+def _run_verify(arguments: argparse.Namespace) -> int:
+    from inline.calibrate import verify
+
+    return verify(arguments.file, _say)
 
 
 def _audit(commands: Any) -> None:

@@ -166,9 +166,14 @@ class Site:
             return SHIPPED_ORIGIN
         return f"{self.name}, SHA-256 {hashlib.sha256(self.text.encode()).hexdigest()}"
 
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        """What the text says."""
+        return tomllib.loads(self.text)
+
     def limits(self, protocol: str = "") -> Limits:
         """Return the limits for a protocol; see `limits` for what is wrong with some files."""
-        return limits(tomllib.loads(self.text), protocol)
+        return limits(self.contents, protocol)
 
 
 def load(path: Path) -> Site:
@@ -186,7 +191,7 @@ def load(path: Path) -> Site:
         raise ValueError(f"{path} is no limits file: it is larger than {_LARGEST >> 10} KiB")
     try:
         site = Site(path.name, content.decode())
-        own = tomllib.loads(site.text)
+        own = site.contents
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     try:
