@@ -224,34 +224,24 @@ def _qc(commands: Any) -> None:
         help="calibrate the limits of quality control on scans of this site",
         description="Learn limits from clean scans, or check that a limits file is as it was signed.",
     )
-    tasks = command.add_subparsers(title="tasks", metavar="TASK", required=True)
-    calibrate = tasks.add_parser("calibrate", help="learn limits from scans that are believed clean")
-    calibrate.add_argument("scans", type=Path, nargs="+", metavar="SCAN", help="journals or ISMRMRD files")
-    calibrate.add_argument("-o", "--output", type=Path, required=True, metavar="LIMITS.toml")
-    calibrate.add_argument(
-        "--amber-rate", type=_positive, default=0.1, metavar="P", help="of clean scans (default 0.1)"
-    )
-    calibrate.add_argument(
-        "--red-rate", type=_positive, default=0.02, metavar="P", help="of clean scans (default 0.02)"
-    )
-    calibrate.add_argument("--protocol", default="*", metavar="PATTERN", help="protocols it is for (default: all)")
-    calibrate.set_defaults(run=_run_calibrate)
-    verify = tasks.add_parser("verify", help="check a limits file and its signature")
-    verify.add_argument("file", type=Path, metavar="LIMITS.toml")
-    verify.set_defaults(run=_run_verify)
+    command.add_argument("what", choices=("calibrate", "verify"))
+    command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="clean scans, or the limits to verify")
+    command.add_argument("-o", "--output", type=Path, metavar="LIMITS.toml", help="limits that calibrate writes")
+    command.add_argument("--amber-rate", type=_positive, default=0.1, metavar="P", help="false alarms (default 0.1)")
+    command.add_argument("--red-rate", type=_positive, default=0.02, metavar="P", help="false alarms (default 0.02)")
+    command.add_argument("--protocol", default="*", metavar="PATTERN", help="protocols it is for (default: all)")
+    command.set_defaults(run=_run_qc)
 
 
-def _run_calibrate(arguments: argparse.Namespace) -> int:
-    from inline.calibrate import calibrate
+def _run_qc(arguments: argparse.Namespace) -> int:
+    from inline.calibrate import calibrate, verify
 
+    if arguments.what == "verify":
+        return max([verify(path, _say) for path in arguments.files])
+    if arguments.output is None:
+        raise ConfigurationError("calibrate needs an --output to write the limits to")
     rates = {"amber": arguments.amber_rate, "red": arguments.red_rate}
-    return calibrate(arguments.scans, arguments.output, **rates, protocol=arguments.protocol, say=_say)
-
-
-def _run_verify(arguments: argparse.Namespace) -> int:
-    from inline.calibrate import verify
-
-    return verify(arguments.file, _say)
+    return calibrate(arguments.files, arguments.output, **rates, protocol=arguments.protocol, say=_say)
 
 
 def _audit(commands: Any) -> None:
