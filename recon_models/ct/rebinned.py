@@ -17,10 +17,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from hardware.device import Array
-from hardware.kernels.sorting import deposit, enter
+from hardware.kernels.sorting import TICKS, deposit, enter
 from recon_models.ct.geometry import Grid, Real, Scanner, Shape, View
 from recon_models.ct.spectrum import Spectrum
 from recon_models.ct.weighting import redundancy
@@ -28,12 +27,12 @@ from recon_models.ct.weighting import redundancy
 FINER = 2
 _GAP = 4.5
 """Steps between views beyond which nothing is interpolated: opposite rays stand in, where there are any."""
-_BATCH = 16
+_BATCH = 8
 """Rows filtered at a time: the calls cost as much as the work on fewer."""
 _SEEN = 1e-3
 """Weight below which a ray was not measured."""
-_TICK = 2.0**20
-"""Angles are rounded to this part of a row, so that a turn can be added without rounding."""
+_HEAD = 3
+"""Views kept from the start, to join the end of a full turn to."""
 
 
 def rays_of(scanner: Scanner, view: View) -> tuple[Real, Real]:
@@ -66,138 +65,130 @@ class Rebinned:
         self.scanner = scanner
         self.extent = (scanner.views_per_turn if views is None else views) * scanner.step_rad
         half = -(-scanner.views_per_turn // 2)
-        self.step = math.pi / half
+        self.tick = math.pi / half / TICKS
         self.spacing_m = scanner.source_to_axis_m * scanner.detector.column_m / scanner.source_to_detector_m / FINER
-        ends = np.abs(rays_of(scanner, View(0))[1]).max() / self.spacing_m
-        self.width = 2 * math.ceil(ends) + 1
-        self.distance_m = (np.arange(self.width) - self.width // 2) * self.spacing_m
-        self.spectrum = Spectrum(
-            np.arange(half, dtype=np.float64) * self.step,
-            self.width,
-            self.spacing_m,
-            grid,
-            rows=rows,
-            kernel=kernel,
-            finer=FINER,
-        )
+        self.width = 2 * math.ceil(np.abs(rays_of(scanner, View(0))[1]).max() / self.spacing_m) + 1
+        angles = np.arange(half) * (math.pi / half)
+        self.spectrum = Spectrum(angles, self.width, self.spacing_m, grid, rows=rows, kernel=kernel, finer=FINER)
         self.rows = np.zeros((half, 1 + rows, self.width), np.float32)
         self.covered = np.zeros(half, bool)
         self.count, self.missing = 0, 0
         self._ring = np.zeros((4, 1 + rows, self.width), np.float32)
-        self._nodes = np.zeros((4, self.width))
-        self._head: list[tuple[Array, Real]] = []
-        self._tables: dict[tuple[float, float], tuple[npt.NDArray[np.int64], Array, Real]] = {}
-        self._first = self._last = 0.0
-        self._filtered: int | None = None
+        self._nodes = np.zeros((4, self.width), np.int32)
+        self._at = [0, 0, 0, 0]
+        self._head: list[tuple[Array, Array, int]] = []
+        self._tables: dict[tuple[float, float], _Table] = {}
+        self._start = self._first = self._last = 0.0
+        self._filtered = 0
         self._closed = False
-        self._full = self.extent > 2 * math.pi - scanner.step_rad / 2
-        self._constant = np.asarray(redundancy([0.0], scanner.fan_angles(), 2 * math.pi)[0], np.float32)
+        self._gap = round(_GAP * scanner.step_rad / self.tick)
+        turn = abs(self.extent - 2 * math.pi) < scanner.step_rad / 2
+        self._constant = self._padded(redundancy([0.0], scanner.fan_angles(), 2 * math.pi)[0]) if turn else None
 
     def add(self, view: View, values: Array) -> None:
         """Sort in a view."""
-        if self._closed:
-            raise ValueError(f"view at {view.angle_rad:.4f} rad comes after the image was formed")
-        if self.count and view.angle_rad <= self._last:
-            raise ValueError(f"views must turn on: {view.angle_rad:.6f} rad comes after {self._last:.6f} rad")
-        column, part, angle = self._table(view)
-        if not self.count:
-            self._first = view.angle_rad
-        slot = self.count % 4
-        enter(self._ring[slot], values, self._weight(view), column, part)
-        self._nodes[slot] = np.round((angle + view.angle_rad / self.step) * _TICK) / _TICK
-        if self.count:
-            self.missing += max(0, round((view.angle_rad - self._last) / self.scanner.step_rad) - 1)
-        if self.count < 3:
-            self._head.append((self._ring[slot].copy(), self._nodes[slot].copy()))
-        self._last = view.angle_rad
+        self._demand_order(view)
+        table = self._tables.get((view.shift_angle_rad, view.shift_radius_m)) or self._table(view)
+        slot, turned = self.count % 4, round((view.angle_rad - self._start) / self.tick)
+        weight = self._weight(view) if self._constant is None else self._constant
+        enter(self._ring[slot], self._nodes[slot], values, weight, table.column, table.part, table.angle, turned)
+        self._at[slot], self._last = turned, view.angle_rad
         self.count += 1
-        if self.count >= 4:
-            self._between(self.count)
-            self._filter_finished()
+        if self.count <= _HEAD:
+            self._head.append((self._ring[slot].copy(), self._nodes[slot].copy(), turned))
+        if self.count > _HEAD:
+            self._between()
+            self._filter_finished(turned)
 
     def preview(self) -> Array:
         """Return the image of the rows that are complete, as bright as if all were."""
         self._filter(0, len(self.rows))
-        share = self.covered.mean()
+        share = np.float32(self.covered.mean())
         image = self.spectrum.image()
-        return image / np.float32(share) if share else image
+        return image if share in (0, 1) else image / share
 
     def image(self) -> Array:
         """Close the scan and return its image."""
         if not self._closed:
             self._close()
-        self._filter_rest()
-        share = self.covered.mean()
-        image = self.spectrum.image()
-        return image if share in (0, 1) else image / np.float32(share)
+        return self.preview()
 
-    def _table(self, view: View) -> tuple[npt.NDArray[np.int64], Array, Real]:
-        """Return where on the detector the rays are, and their angles in rows, for one place of the focal spot."""
-        key = (view.shift_angle_rad, view.shift_radius_m)
-        if key not in self._tables:
-            angle, distance = rays_of(self.scanner, view)
-            columns = np.arange(-1, distance.size + 1)
-            longer = np.concatenate(
-                [[2 * distance[0] - distance[1]], distance, [2 * distance[-1] - distance[-2]]]
-            )  # beyond the ends it is read as zero
-            place = np.interp(self.distance_m, longer, columns)
-            turned = np.concatenate([[2 * angle[0] - angle[1]], angle, [2 * angle[-1] - angle[-2]]])
-            before = np.minimum(np.floor(place), distance.size).astype(np.int64)
-            ray = np.interp(place, columns, turned) / self.step
-            self._tables[key] = before, np.asarray(place - before, np.float32), np.asarray(ray)
-        return self._tables[key]
+    def _demand_order(self, view: View) -> None:
+        if self._closed:
+            raise ValueError(f"the view at {view.angle_rad:.6f} rad comes after the image was formed")
+        if not self.count:
+            self._first = view.angle_rad
+            self._start = 2 * math.pi * math.floor(view.angle_rad / (2 * math.pi))
+            return
+        if not view.angle_rad > self._last:
+            raise ValueError(f"views must turn on: {view.angle_rad:.6f} rad comes after {self._last:.6f} rad")
+        self.missing += max(0, round((view.angle_rad - self._last) / self.scanner.step_rad) - 1)
+
+    def _table(self, view: View) -> _Table:
+        """Find out where on the detector the rays are for one place of the focal spot, and at which angles."""
+        angle, distance = (_prolonged(rays) for rays in rays_of(self.scanner, view))
+        columns = np.arange(-1, distance.size - 1)
+        place = np.interp((np.arange(self.width) - self.width // 2) * self.spacing_m, distance, columns)
+        before = np.floor(place)
+        turned = np.round(np.interp(place, columns, angle) / self.tick)
+        table = _Table(before.astype(np.int32), np.asarray(place - before, np.float32), turned.astype(np.int32))
+        self._tables[view.shift_angle_rad, view.shift_radius_m] = table
+        if not self._filtered:
+            end = (self._first - self._start + self.extent + 2 * self.scanner.step_rad) / self.tick
+            self._filtered = math.ceil((end + turned.max()) / TICKS) - len(self.rows)
+        return table
 
     def _weight(self, view: View) -> Array:
-        if self._full and abs(self.extent - 2 * math.pi) < self.scanner.step_rad / 2:
-            return self._constant
         middle = view.angle_rad - self._first + self.scanner.step_rad / 2
-        return np.asarray(redundancy([middle], self.scanner.fan_angles(), self.extent)[0], np.float32)
+        return self._padded(redundancy([middle], self.scanner.fan_angles(), self.extent)[0])
 
-    def _between(self, newest: int, *, cubic: bool = True) -> None:
-        """Add the rays between the second and third of the last four views."""
-        centre = self.width // 2
-        places = [self._nodes[(newest + n) % 4, centre] for n in range(4)]
-        largest = _GAP * self.scanner.step_rad / self.step
-        if places[2] - places[1] > largest:
+    def _padded(self, weight: Real) -> Array:
+        """Return the weights of columns -1 ... columns + 1."""
+        return np.pad(np.asarray(weight, np.float32), (1, 2))
+
+    def _between(self, *, cubic: bool = True) -> None:
+        """Add the rays between the second and third of the four views in the ring."""
+        oldest, at = self.count % 4, self._at
+        one, two, three, four = (at[(oldest + n) % 4] for n in range(4))
+        if three - two > self._gap:
             return
-        cubic = cubic and places[1] - places[0] < largest and places[3] - places[2] < largest
-        deposit(self.rows, self._ring, self._nodes, newest, cubic)
+        cubic = cubic and two - one < self._gap and four - three < self._gap
+        deposit(self.rows, self._ring, self._nodes, oldest, cubic)
 
     def _close(self) -> None:
-        """Join the last view to the first after whole turns; end with the last view otherwise."""
+        """Join the last view to the first after a turn; end with the last view otherwise."""
         self._closed = True
-        turn = 2 * len(self.rows)
-        if len(self._head) < 3:
+        if len(self._head) < _HEAD:
             return
-        gap = (self._first + 2 * math.pi - self._last) / self.scanner.step_rad
-        if 0 < gap < _GAP:
-            for rays, nodes in self._head:
-                slot = self.count % 4
-                self._ring[slot], self._nodes[slot] = rays, nodes + turn
+        turn = 2 * len(self.rows) * TICKS
+        latest = [self._kept(self.count - n) for n in (2, 1)]
+        if abs(self._first + 2 * math.pi - self._last) < _GAP * self.scanner.step_rad:
+            for rays, nodes, turned in self._head:
+                self._keep(self.count, rays, nodes + np.int32(turn), turned + turn)
                 self.count += 1
-                self._between(self.count)
-            self.count -= 3
+                self._between()
+            self.count -= _HEAD
             return
-        last = [(self._ring[(self.count - n) % 4].copy(), self._nodes[(self.count - n) % 4].copy()) for n in (2, 1)]
-        for pair in (self._head[:2], last):
-            for at, (rays, nodes) in enumerate(pair):
-                self._ring[1 + at], self._nodes[1 + at] = rays, nodes
-            self._between(0, cubic=False)
+        for pair in (self._head[:2], latest):
+            for n, view in enumerate(pair):
+                self._keep(self.count + 1 + n, *view)
+            self._between(cubic=False)
 
-    def _filter_finished(self) -> None:
+    def _kept(self, number: int) -> tuple[Array, Array, int]:
+        slot = number % 4
+        return self._ring[slot].copy(), self._nodes[slot].copy(), self._at[slot]
+
+    def _keep(self, number: int, rays: Array, nodes: Array, turned: int) -> None:
+        slot = number % 4
+        self._ring[slot], self._nodes[slot], self._at[slot] = rays, nodes, turned
+
+    def _filter_finished(self, turned: int) -> None:
         """Filter the rows to which no later view of the scan can add."""
-        slot = (self.count - 2) % 4
-        passed = int(self._nodes[slot].min())
-        if self._filtered is None:
-            ends = (self._first + self.extent + 2 * self.scanner.step_rad) / self.step
-            widest = float((self._nodes[slot] - self._nodes[slot, self.width // 2]).max())
-            self._filtered = math.ceil(ends + widest) - len(self.rows)
+        table = next(iter(self._tables.values()))
+        passed = (turned + table.earliest) // TICKS - _HEAD
         if passed - self._filtered >= _BATCH:
             self._filter(self._filtered, passed)
             self._filtered = passed
-
-    def _filter_rest(self) -> None:
-        self._filter(0, len(self.rows))
 
     def _filter(self, first: int, end: int) -> None:
         """Divide the rows from ``first`` to ``end`` by their weights and filter them."""
@@ -206,15 +197,21 @@ class Rebinned:
             at = first % half
             stop = min(at + end - first, half, at + 4 * _BATCH)
             block = self.rows[at:stop]
-            weight = block[:, :1]
-            seen = weight > _SEEN
-            whole = self._inside(seen[:, 0])
-            rays = np.where(seen & whole[:, None, None], block[:, 1:] / np.where(seen, weight, 1), np.float32(0))
+            weight, margin = block[:, :1], max(2, self.width // 100)
+            whole = np.asarray((weight[:, 0, margin:-margin] > _SEEN).all(axis=1))
             self.covered[at:stop] = whole
-            self.spectrum.place(at, rays)
+            self.spectrum.place(at, block[:, 1:] * (whole[:, None, None] / np.maximum(weight, np.float32(_SEEN))))
             first += stop - at
 
-    def _inside(self, seen: Array) -> Array:
-        """Whether the rays of each row that the detector can see were seen."""
-        margin = max(2, self.width // 100)
-        return np.asarray(seen[:, margin:-margin].all(axis=1))
+
+class _Table:
+    """Where on the detector the rays of one place of the focal spot are, and at which angles from the view's."""
+
+    def __init__(self, column: Array, part: Array, angle: Array) -> None:
+        self.column, self.part, self.angle = column, part, angle
+        self.earliest = int(angle.min())
+
+
+def _prolonged(rays: Real) -> Real:
+    """Return rays with one more at either end."""
+    return np.concatenate([[2 * rays[0] - rays[1]], rays, [2 * rays[-1] - rays[-2]]])
