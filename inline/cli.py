@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _audit, _doctor, _bench):
+    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _qc, _audit, _doctor, _bench):
         add(commands)
     return parser
 
@@ -216,6 +216,32 @@ def _run_models(arguments: argparse.Namespace) -> int:
     from inline.models import run
 
     return run(arguments.what, as_json=arguments.json, say=_say)
+
+
+def _qc(commands: Any) -> None:
+    command = commands.add_parser(
+        "qc",
+        help="calibrate the limits of quality control on scans of this site",
+        description="Learn limits from clean scans, or check that a limits file is as it was signed.",
+    )
+    command.add_argument("what", choices=("calibrate", "verify"))
+    command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="clean scans, or the limits to verify")
+    command.add_argument("-o", "--output", type=Path, metavar="LIMITS.toml", help="limits that calibrate writes")
+    command.add_argument("--amber-rate", type=_positive, default=0.1, metavar="P", help="false alarms (default 0.1)")
+    command.add_argument("--red-rate", type=_positive, default=0.02, metavar="P", help="false alarms (default 0.02)")
+    command.add_argument("--protocol", default="*", metavar="PATTERN", help="protocols it is for (default: all)")
+    command.set_defaults(run=_run_qc)
+
+
+def _run_qc(arguments: argparse.Namespace) -> int:
+    from inline.calibrate import calibrate, verify
+
+    if arguments.what == "verify":
+        return max([verify(path, _say) for path in arguments.files])
+    if arguments.output is None:
+        raise ConfigurationError("calibrate needs an --output to write the limits to")
+    rates = {"amber": arguments.amber_rate, "red": arguments.red_rate}
+    return calibrate(arguments.files, arguments.output, **rates, protocol=arguments.protocol, say=_say)
 
 
 def _audit(commands: Any) -> None:

@@ -18,6 +18,7 @@ from inline.mrd.messages import ImageType
 from inline.mrd.meta import Meta, from_xml, to_xml
 from inline.scan import Counters, Geometry, Image, NoiseStore, Vector
 from qc.finding import Severity, worst
+from qc.limits import SHIPPED_ORIGIN
 
 _DATA_TYPES = {kind: number for number, kind in IMAGE_PIXELS.items()}
 _WHITE = 4095
@@ -35,7 +36,7 @@ def version() -> str:
         return "0+checkout"
 
 
-def to_wire(image: Image, scan: Scan, config_sha256: str) -> m.Image:
+def to_wire(image: Image, scan: Scan, config_sha256: str, limits: str = SHIPPED_ORIGIN) -> m.Image:
     """Dress an image for the wire.
 
     Real pixels are stored as 12-bit integers with ``RescaleSlope`` and ``RescaleIntercept`` (value = pixel * slope +
@@ -49,13 +50,15 @@ def to_wire(image: Image, scan: Scan, config_sha256: str) -> m.Image:
         The header, for echo and inversion times.
     config_sha256
         Digest of the site's settings.
+    limits
+        Which limits of quality control the image was judged by.
     """
     if np.iscomplexobj(image.pixels):
         pixels: npt.NDArray[Any] = image.pixels.astype("<c8", copy=False)
         scaling: Meta = {}
     else:
         pixels, scaling = _stored(image.pixels)
-    meta = {**_meta(image, scan), **scaling, "Config_sha256": config_sha256, **image.meta}
+    meta = {**_meta(image, scan), **scaling, "Config_sha256": config_sha256, "QC_limits": limits, **image.meta}
     return m.Image(_header(image, pixels), to_xml(meta), pixels)
 
 

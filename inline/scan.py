@@ -18,6 +18,7 @@ from inline.header import Scan
 from inline.mrd.headers import ACQUISITION, ENCODING_COUNTERS, picker
 from inline.mrd.messages import Acquisition, Flag, ImageType, Waveform
 from qc.finding import Finding
+from qc.limits import SHIPPED, Limits
 from recon_models.cartesian.noise import NoiseCovariance
 
 Vector: TypeAlias = tuple[float, float, float]
@@ -244,6 +245,8 @@ class Context:
         Bytes one scan may allocate.
     feedback
         Takes the name and the content of a message for the running sequence.
+    limits
+        Thresholds of quality control for this scan's protocol.
     """
 
     report: Callable[[Finding], None]
@@ -252,6 +255,7 @@ class Context:
     device: Device = CPU
     memory_limit: int = 4 << 30
     feedback: Callable[[str, bytes], None] = lambda _name, _content: None
+    limits: Limits = field(default_factory=lambda: SHIPPED)
 
 
 class Pipeline(Protocol):

@@ -119,14 +119,20 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
     if not request.xml:
         raise ScanError("data came before an MRD header: without it they cannot be placed; send the header first")
     scan = Scan.from_xml(request.xml)
-    voice.clerk.begin(scan.measurement_id, {"route": route.name, **at_work(settings.sha256)})
+    origin = settings.limits.origin
+    voice.clerk.begin(scan.measurement_id, {"route": route.name, "limits": origin, **at_work(settings.sha256)})
     context = Context(
-        voice.report, route.parameters, noise, memory_limit=settings.memory_limit_bytes, feedback=voice.feed_back
+        voice.report,
+        route.parameters,
+        noise,
+        memory_limit=settings.memory_limit_bytes,
+        feedback=voice.feed_back,
+        limits=settings.limits.limits(scan.protocol),
     )
     timing.device = context.device.name
     for image in route.load()(chain([] if first is None else [first], items), scan, context):
         timing.made()
-        voice.send(console.to_wire(image, scan, settings.sha256))
+        voice.send(console.to_wire(image, scan, settings.sha256, origin))
         timing.sent()
         outcome.images += 1
     for _ in items:  # a pipeline may have had enough before the client has

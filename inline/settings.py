@@ -9,14 +9,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from inline.errors import ConfigurationError
+from qc.limits import Site
+from qc.limits import load as read_limits
 
 ENVIRONMENT: Final = "BORESIDE_"
 
 Target = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """``module:function``."""
+
+
+def _read_limits(given: Any) -> Any:
+    """Read the file that a setting names. Workers are sent what stood in it, so that all work with the same limits."""
+    if not isinstance(given, str | Path):
+        return given
+    if given == "":
+        return Site()
+    try:
+        return read_limits(Path(given))
+    except OSError as error:
+        raise ValueError(f"the limits {given} cannot be read: {error.strerror}") from error
 
 
 class TextPrefixes(BaseModel):
@@ -47,6 +61,7 @@ class Settings(BaseModel):
     memory_limit_bytes: int = Field(4 << 30, gt=0)
     message_limit_bytes: int = Field(1 << 30, gt=0)
     unsent_limit_bytes: int = Field(2 << 30, gt=0)
+    limits: Annotated[Site, BeforeValidator(_read_limits)] = Site()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     text_prefixes: TextPrefixes = TextPrefixes()
     pipelines: dict[str, Target] = Field(default_factory=dict)
@@ -122,6 +137,8 @@ def _validated(given: Mapping[str, Any], place: str) -> Settings:
 
 def _fault(fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "value_error":
+        return f"{name}: {fault['ctx']['error']}"
     if fault["type"] == "extra_forbidden":
         return f"there is no setting {name!r}; there are {', '.join(Settings.model_fields)}"
     return f"{name} = {fault['input']!r}: {fault['msg'].lower()}"

@@ -8,10 +8,14 @@ A limits file is TOML. What stands under a protocol's name (with ``*`` and ``?``
 
     [protocols."*FLAIR*".spikes]
     red = 12
+
+A file that ``boreside qc calibrate`` wrote says what it was made from and is signed; see `qc.signature`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +25,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from qc.finding import Severity
+from qc.signature import SECTION, fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,60 @@ SHIPPED: Final[Limits] = MappingProxyType(
             "99th percentile of the difference from the classical image over its noise",
             "2.6 for noise alone; a lesion that is worth seeing stands out by 5",
         ),
+        "centre of mass": Limit(
+            0.1,
+            0.5,
+            "what a body at rest leaves unexplained of its centre of mass seen from all sides, mm RMS",
+            "40 clean simulated torsos of tests/qc/torsos.py leave 0.014 at most, a step of 0.5 mm at half a turn 0.15",
+        ),
+        "opposite rays": Limit(
+            1.15,
+            4.0,
+            "difference of rays measured from either end over noise and interpolation, RMS",
+            "40 clean simulated torsos of tests/qc/torsos.py give 0.85 at most, a step of 1 mm at half a turn 1.3",
+        ),
+        "truncation": Limit(
+            0.1,
+            1.0,
+            "line integral at the ends of the fan",
+            "5 mm and 50 mm of water, where there should be air",
+        ),
+        "detector defect": Limit(
+            1.0,
+            8.0,
+            "elements of the detector that stand out",
+            "each leaves a ring; their 5 % are half a ring of 50 HU",
+        ),
+        "detector saturated": Limit(
+            1.0, 10.0, "views with four neighbours at the smallest value or more", "noise makes no two values agree"
+        ),
+        "photon starvation": Limit(
+            1.0, NEVER, "views with four neighbours at the largest value or more", "noise makes no two values agree"
+        ),
+        "brighter than air": Limit(
+            1.0,
+            1.0,
+            "views with four elements below a line integral of -0.5 or more",
+            "65 % more light than through air",
+        ),
+        "dose": Limit(
+            3.0,
+            NEVER,
+            "photons that the scanner promises over those that the noise tells of",
+            "noise 1.7 times as large",
+        ),
+        "ct network disagreement": Limit(
+            5.0,
+            10.0,
+            "99th percentile of the difference from the classical image over its noise",
+            "2.6 for noise alone; a lesion that is worth seeing stands out by 5",
+        ),
+        "ct network bias": Limit(
+            3.0,
+            10.0,
+            "difference of the means of the network's image and the classical one over the body, HU",
+            "2 HU is what the network may be off on held-out patients",
+        ),
         "missing readouts": Limit(1.0, 1.0, "readouts that never came", "none may be lost"),
         "disordered readouts": Limit(1.0, NEVER, "readouts out of order", "harmless if they all come"),
         "echo shift": Limit(
@@ -131,24 +190,75 @@ SHIPPED: Final[Limits] = MappingProxyType(
 )
 
 
-def load(path: Path) -> Mapping[str, Any]:
-    """Read a site's limits file.
+SHIPPED_ORIGIN: Final = "shipped"
+"""What images say where a site set no limits of its own."""
+
+_SECTIONS: Final = {"limits", "protocols", "calibration", SECTION}
+_LARGEST: Final = 1 << 16
+"""Bytes of a limits file: it travels to the workers on their command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The limits of a site as they stand in its file.
+
+    Attributes
+    ----------
+    name
+        Of the file; empty for none.
+    text
+        What stands in it.
+    """
+
+    name: str = ""
+    text: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Which limits these are, for images and the audit log."""
+        if not self.name:
+            return SHIPPED_ORIGIN
+        return f"{self.name}, SHA-256 {hashlib.sha256(self.text.encode()).hexdigest()}"
+
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        """What the text says."""
+        return tomllib.loads(self.text)
+
+    def limits(self, protocol: str = "") -> Limits:
+        """Return the limits for a protocol; see `limits` for what is wrong with some files."""
+        return limits(self.contents, protocol)
+
+
+def load(path: Path) -> Site:
+    """Read a site's limits file and check all of it, whichever protocol it is about.
 
     Raises
     ------
     ValueError
-        If it is no TOML.
+        If it is no TOML, was changed after it was signed, or sets what cannot be set.
     OSError
         If it cannot be read.
     """
+    content = path.read_bytes()
+    if len(content) > _LARGEST:
+        raise ValueError(f"{path} is no limits file: it is larger than {_LARGEST >> 10} KiB")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        site = Site(path.name, content.decode())
+        own = site.contents
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
+    try:
+        limits(own)
+        if wrong := fault(own):
+            raise ValueError(wrong)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return site
 
 
 def limits(site: Mapping[str, Any] | None = None, protocol: str = "") -> Limits:
-    """Return the limits for a protocol.
+    """Return the limits for a protocol; what is said about others is checked as well.
 
     Parameters
     ----------
@@ -165,24 +275,34 @@ def limits(site: Mapping[str, Any] | None = None, protocol: str = "") -> Limits:
     found = dict(SHIPPED)
     if site is None:
         return MappingProxyType(found)
-    unknown = set(site) - {"limits", "protocols"}
-    if unknown:
+    if unknown := set(site) - _SECTIONS:
         raise ValueError(f"the limits file has an unknown section {min(unknown)!r}; use `limits` and `protocols`")
-    _apply(found, site.get("limits", {}), "the site's limits file")
-    for pattern, own in site.get("protocols", {}).items():
-        if fnmatch(protocol, pattern):
-            _apply(found, own, f"the site's limits file, protocol {pattern}")
+    _apply(found, _table(site.get("limits", {}), "limits"), "the site's limits file")
+    for pattern, own in _table(site.get("protocols", {}), "protocols").items():
+        concerned = found if fnmatch(protocol, pattern) else dict(found)
+        _apply(concerned, _table(own, f"protocols.{pattern}"), f"the site's limits file, protocol {pattern}")
     return MappingProxyType(found)
+
+
+def _table(values: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"`{name}` is {values!r}; it must be a section, such as [{name}.motion]")
+    return values
 
 
 def _apply(found: dict[str, Limit], own: Mapping[str, Any], source: str) -> None:
     for name, values in own.items():
         if name not in found:
             raise ValueError(f"there is no limit called {name!r}; choose one of {', '.join(sorted(found))}")
-        wrong = sorted(set(values) - {"amber", "red"})
-        if wrong or not all(isinstance(value, int | float) for value in values.values()):
-            raise ValueError(f"limit {name!r} takes numbers `amber` and `red`, not {dict(values)!r}")
-        amber, red = (float(values.get(key, getattr(found[name], key))) for key in ("amber", "red"))
+        given = _table(values, name)
+        if set(given) - {"amber", "red"} or not all(map(_is_limit, given.values())):
+            raise ValueError(f"limit {name!r} takes numbers `amber` and `red`, not {dict(given)!r}")
+        amber, red = (float(given.get(key, getattr(found[name], key))) for key in ("amber", "red"))
+        if amber > red:
+            raise ValueError(f"limit {name!r} has amber {amber:g} above red {red:g}")
         found[name] = replace(found[name], amber=amber, red=red, source=source)
-        if found[name].amber > found[name].red:
-            raise ValueError(f"limit {name!r} has amber {found[name].amber:g} above red {found[name].red:g}")
+
+
+def _is_limit(value: Any) -> bool:
+    """Whether it is a number that a measure can be compared with; infinity stands for never."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)

@@ -38,7 +38,7 @@ def assessed(pipeline: Pipeline) -> Pipeline:
     @wraps(pipeline)
     def whole(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         repeats = Repeats(context.feedback, context.memory_limit // 4) if _asked(context, "reacquire") else None
-        quality = Quality(context, repeats)
+        quality = Quality(context, repeats, context.limits)
         stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors(scan))
         stream = stream if repeats is None else repeats.through(stream)
         for image in pipeline(stream, scan, replace(context, report=quality.report)):

@@ -8,6 +8,7 @@ import pytest
 from streams import causes, read, run
 
 from inline.mrd import messages as m
+from inline.mrd.meta import from_xml
 from inline.pipelines.cartesian import cartesian
 from inline.pipelines.epi import epi
 from inline.scan import Context
@@ -19,6 +20,7 @@ from inline.session import converse
 from inline.settings import Settings
 from inline.stages import quality
 from qc.finding import Severity
+from qc.limits import load
 from qc.watch import MONITORS
 
 MOVING = {"matrix": 64, "coils": 8, "tr_s": 30e-3, "order": "interleaved", "prescan": 24, "seed": 3}
@@ -136,3 +138,19 @@ def test_only_who_asks_for_it_hears_the_message_for_sequences(tmp_path):
         kinds[name] = [type(message).__name__ for message in heard if not isinstance(message, m.Text)]
     assert kinds["report"] == ["Image", "Image", "Close"]
     assert "Feedback" in kinds["reacquire"]
+
+
+def test_a_sites_limits_hold_for_the_protocol_they_name_and_every_image_says_which_were_used(tmp_path):
+    simulate("cartesian", tmp_path / "scan.h5", **MOVING, motion=(motion("step:6@0.6"),))
+    colours = {}
+    for pattern in ("simulated_*", "another"):
+        own = tmp_path / "limits.toml"
+        own.write_text(f"[protocols.'{pattern}'.motion]\namber = 1e8\nred = 1e9\n")
+        with Recording(tmp_path / "scan.h5") as recording:
+            messages = list(scan_messages(recording, "cartesian", {}))
+        heard = []
+        converse(iter(messages), heard.append, Settings(state=tmp_path, limits=own), "1.mrd")
+        metas = [from_xml(message.attributes) for message in heard if isinstance(message, m.Image)]
+        colours[pattern] = [meta["QC"] for meta in metas]
+        assert {meta["QC_limits"] for meta in metas} == {load(own).origin}
+    assert colours == {"simulated_*": ["green", "green"], "another": ["red", "red"]}

@@ -73,3 +73,32 @@ def test_the_document_shows_every_setting_with_its_default():
     (example,) = re.findall(r"```toml\n(.*?)```", OPERATING.read_text(), re.DOTALL)
     assert Settings.model_validate(tomllib.loads(example)) == Settings()
     assert set(tomllib.loads(example)) == set(Settings.model_fields)
+
+
+def test_limits_are_read_once_and_travel_to_the_workers_as_they_were(tmp_path):
+    path = tmp_path / "limits.toml"
+    path.write_text("[limits.motion]\nred = inf\n[protocols.'*FLAIR*'.motion]\nred = 90\n")
+    settings = load(None, environment={"BORESIDE_LIMITS": str(path)})
+    assert settings.sha256 != Settings().sha256
+    assert settings.sha256 != Settings.model_validate({"limits": str(path), "port": 9003}).sha256
+    said = settings.model_dump_json()
+    path.unlink()
+    there = Settings.model_validate_json(said)
+    assert there == settings
+    assert (there.limits.limits("T1")["motion"].red, there.limits.limits("FLAIR")["motion"].red) == (float("inf"), 90)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[limits.Motion]\nred = 1", "no limit called 'Motion'"), ("[limits", "not TOML"), (None, "cannot be read")],
+)
+def test_limits_that_cannot_be_used_stop_the_start_in_words(tmp_path, text, said):
+    path, limits = tmp_path / "node.toml", tmp_path / "Limits.toml"
+    path.write_text(f'limits = "{limits}"\n')
+    if text is not None:
+        limits.write_text(text)
+    with pytest.raises(ConfigurationError) as refusal:
+        load(path, environment={})
+    assert said in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert str(limits) in str(refusal.value)
