@@ -1,4 +1,4 @@
-"""``boreside simulate``: scans of a head that exists only as formulae, written as ordinary ISMRMRD files."""
+"""``boreside simulate``: scans of a body that exists only as formulae, written as ordinary ISMRMRD files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, epi
+from inline.scanner import cartesian, cine, epi
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
 from recon_models.physics.motion import KINDS, Motion
 
-SCANS: Final[Mapping[str, Callable[[Protocol], Recording]]] = {"cartesian": cartesian.record, "epi": epi.record}
+SCANS: Final[Mapping[str, Callable[[Protocol], Recording]]] = {
+    "cartesian": cartesian.record,
+    "epi": epi.record,
+    "cine": cine.record,
+}
 """What can be simulated."""
+
+_FOLLOWS_NO_HEART: Final = "mistriggering needs a scan that follows the heart: simulate cine"
 
 
 def simulate(kind: str, output: Path, **options: Any) -> None:
@@ -37,7 +43,10 @@ def simulate(kind: str, output: Path, **options: Any) -> None:
     """
     if kind not in SCANS:
         raise ConfigurationError(f"there is no simulated scan called {kind!r}; choose one of {', '.join(SCANS)}")
-    write(SCANS[kind](Protocol(**options)), output)
+    protocol = Protocol(**options)
+    if kind != "cine" and any(fault.kind == cine.MISTRIGGER for fault in protocol.faults):
+        raise ConfigurationError(_FOLLOWS_NO_HEART)
+    write(SCANS[kind](protocol), output)
 
 
 def motion(text: str) -> Motion:
@@ -50,8 +59,8 @@ def motion(text: str) -> Motion:
     """
     rest, _, onset = text.partition("@")
     kind, _, millimetres = rest.partition(":")
-    if kind == "mistrigger":
-        raise ConfigurationError("mistriggering needs a scan that follows the heart; this one does not")
+    if kind == cine.MISTRIGGER:
+        raise ConfigurationError(_FOLLOWS_NO_HEART)
     if kind not in KINDS:
         raise ConfigurationError(f"there is no motion called {kind!r}; choose one of {', '.join(KINDS)}")
     usual_m, usual_onset = KINDS[kind]
@@ -66,7 +75,7 @@ def motion(text: str) -> Motion:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``boreside simulate cartesian|epi`` takes."""
+    """Add what ``boreside simulate`` takes."""
     usual = Protocol()
     parser.add_argument("kind", choices=sorted(SCANS))
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
@@ -94,7 +103,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--random", action="store_true", help="choose lines at random, denser in the centre")
     parser.add_argument("--no-noise-scan", dest="noise_scan", action="store_false", help="measure no noise before")
     parser.add_argument(
-        "--motion", action="append", default=[], metavar="KIND[:MM][@FRACTION]", help=f"{', '.join(KINDS)}; repeatable"
+        "--motion",
+        action="append",
+        default=[],
+        metavar="KIND[:MM][@FRACTION]",
+        help=f"{', '.join(KINDS)}, or mistrigger[:BEATS] of cine; repeatable",
     )
     parser.add_argument(
         "--fault",
@@ -109,7 +122,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asked for."""
     options = dict(vars(arguments))
     names = Protocol.__dataclass_fields__
-    options["motion"] = tuple(motion(text) for text in arguments.motion)
-    options["faults"] = tuple(fault(text) for text in arguments.fault)
+    wrong = [text for text in arguments.motion if text.startswith(cine.MISTRIGGER)]  # of the gating, not of the body
+    options["motion"] = tuple(motion(text) for text in arguments.motion if text not in wrong)
+    options["faults"] = (*map(fault, arguments.fault), *map(cine.mistrigger, wrong))
     options["tr_s"], options["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
     simulate(arguments.kind, arguments.output, **{name: options[name] for name in names})
