@@ -90,9 +90,9 @@ def _run_serve(arguments: argparse.Namespace) -> int:
 
 def _send(commands: Any) -> None:
     command = commands.add_parser(
-        "send", help="send a recorded scan to a node", description="Send an ISMRMRD file as a scanner would."
+        "send", help="send a recorded scan to a node", description="Send a recorded scan as a scanner would."
     )
-    command.add_argument("file", type=Path, metavar="FILE.h5")
+    command.add_argument("file", type=Path, metavar="FILE.h5", help="or a folder of DICOM-CT-PD views")
     _add_address(command)
     command.add_argument("--config", metavar="NAME", default="", help="route to run (default: by the trajectory)")
     command.add_argument("--param", action="append", default=[], metavar="K=V", help="parameter of the route")
@@ -106,7 +106,7 @@ def _send(commands: Any) -> None:
 
 def _run_send(arguments: argparse.Namespace) -> int:
     from inline.scanner.client import parse_address, send
-    from inline.scanner.recording import Recording
+    from inline.scanner.source import open_source
     from inline.scanner.store import Store
     from inline.scanner.summary import summarise
 
@@ -122,7 +122,7 @@ def _run_send(arguments: argparse.Namespace) -> int:
             rate_hz=arguments.rate,
         )
         if store is not None:
-            with Recording(arguments.file) as recording:
+            with open_source(arguments.file) as recording:
                 store.header(recording.xml)
             store.images(arrival.image for arrival in conversation.images)
     return _tell(summarise(conversation), as_json=arguments.json)

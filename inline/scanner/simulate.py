@@ -123,6 +123,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asked for."""
     options = ct_protocol.options(arguments) if arguments.kind == "ct" else _magnetic(arguments)
     simulate(arguments.kind, arguments.output, **options, motion=tuple(motion(text) for text in arguments.motion))
+    if arguments.kind == "ct" and arguments.dicom:
+        from inline.dicom.write_series import to_folder
+        from inline.scanner.source import open_source
+
+        with open_source(arguments.output) as recording:
+            focal_spot = ct_protocol.FOCAL_SPOTS[arguments.focal_spot]
+            to_folder(recording, arguments.dicom, focal_spot=focal_spot, implicit=arguments.implicit)
 
 
 def _magnetic(arguments: argparse.Namespace) -> dict[str, Any]:
