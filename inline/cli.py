@@ -1,4 +1,4 @@
-"""The command line: `boreside serve | send | simulate | demo | replay | export | models | audit | doctor | bench`.
+"""The command line: `boreside serve | send | receive | simulate | demo | replay | export | models | ...`.
 
 Whatever is heavy is imported by the subcommand that needs it, so that help comes at once.
 """
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _send, _simulate, _demo, _replay, _export, _models, _qc, _audit, _doctor, _bench):
+    for add in (_serve, _send, _receive, _simulate, _demo, _replay, _export, _models, _qc, _audit, _doctor, _bench):
         add(commands)
     return parser
 
@@ -90,9 +90,9 @@ def _run_serve(arguments: argparse.Namespace) -> int:
 
 def _send(commands: Any) -> None:
     command = commands.add_parser(
-        "send", help="send a recorded scan to a node", description="Send an ISMRMRD file as a scanner would."
+        "send", help="send a recorded scan to a node", description="Send a recorded scan as a scanner would."
     )
-    command.add_argument("file", type=Path, metavar="FILE.h5")
+    command.add_argument("file", type=Path, metavar="FILE.h5", help="or a folder of DICOM-CT-PD views")
     _add_address(command)
     command.add_argument("--config", metavar="NAME", default="", help="route to run (default: by the trajectory)")
     command.add_argument("--param", action="append", default=[], metavar="K=V", help="parameter of the route")
@@ -106,7 +106,7 @@ def _send(commands: Any) -> None:
 
 def _run_send(arguments: argparse.Namespace) -> int:
     from inline.scanner.client import parse_address, send
-    from inline.scanner.recording import Recording
+    from inline.scanner.source import open_source
     from inline.scanner.store import Store
     from inline.scanner.summary import summarise
 
@@ -122,10 +122,34 @@ def _run_send(arguments: argparse.Namespace) -> int:
             rate_hz=arguments.rate,
         )
         if store is not None:
-            with Recording(arguments.file) as recording:
+            with open_source(arguments.file) as recording:
                 store.header(recording.xml)
             store.images(arrival.image for arrival in conversation.images)
     return _tell(summarise(conversation), as_json=arguments.json)
+
+
+def _receive(commands: Any) -> None:
+    command = commands.add_parser(
+        "receive",
+        help="take CT projections by DICOM",
+        description="Take DICOM-CT-PD views by C-STORE or from a folder, and pass each on to a node at once.",
+    )
+    command.late = _receive_arguments
+    command.set_defaults(run=_run_receive)
+
+
+def _receive_arguments(command: argparse.ArgumentParser) -> None:
+    from inline.dicom.receive import add_arguments
+
+    add_arguments(command)
+    _add_address(command)
+    command.add_argument("--param", action="append", default=[], metavar="K=V", help="parameter of the route")
+
+
+def _run_receive(arguments: argparse.Namespace) -> int:
+    from inline.dicom.receive import run
+
+    return run(arguments, dict(_parameter(text) for text in arguments.param), _say)
 
 
 def _simulate(commands: Any) -> None:

@@ -27,7 +27,10 @@ import numpy.typing as npt
 
 from inline.errors import ScanError
 from inline.header import Scan
+from inline.mrd.headers import ACQUISITION
+from inline.mrd.messages import Acquisition
 from inline.scan import Readout
+from inline.scanner.recording import TICK_S
 from recon_models.ct.geometry import Detector, Scanner, Shape, View
 
 SCANNER: Final = (
@@ -115,6 +118,34 @@ class Projection:
         header["user_float"][:6] = angle, z * 1e3, turned, along * 1e3, outward * 1e3, self.photons
         header["user_int"][:2] = self.kind, self.spectrum
         header["scan_counter"] = self.number
+
+
+def acquisition(projection: Projection, time_s: float = 0.0, flags: int = 0) -> Acquisition:
+    """Put a view on the wire.
+
+    Parameters
+    ----------
+    projection
+        The view.
+    time_s
+        On the scanner's clock, in seconds from midnight.
+    flags
+        Bits of `Flag`.
+    """
+    header = np.zeros(1, ACQUISITION)[0]
+    projection.describe(header)
+    rows, columns = projection.values.shape
+    header["version"] = header["measurement_uid"] = 1
+    header["flags"] = flags
+    header["available_channels"] = header["active_channels"] = rows
+    header["channel_mask"][: rows // 64] = np.uint64(2**64 - 1)
+    if rows % 64:
+        header["channel_mask"][rows // 64] = (1 << rows % 64) - 1
+    header["number_of_samples"] = columns
+    header["acquisition_time_stamp"] = int(time_s / TICK_S)
+    header["read_dir"], header["phase_dir"], header["slice_dir"] = np.eye(3)
+    header["idx"]["kspace_encode_step_1"] = projection.number % (1 << 16)
+    return Acquisition(header, np.zeros((columns, 0), np.float32), projection.values.astype(np.complex64))
 
 
 def scanner_of(scan: Scan) -> Scanner:

@@ -24,7 +24,8 @@ from inline import mrd
 from inline.errors import ConfigurationError, ProtocolError
 from inline.header import Scan
 from inline.mrd.messages import Acquisition, Close, ConfigFile, Error, Header, Image, Message, Response, Text
-from inline.scanner.recording import Recording, due_times, is_for_the_image
+from inline.scanner.recording import due_times, is_for_the_image
+from inline.scanner.source import Source, open_source
 from inline.views import DETECTOR
 
 PATIENCE_S: Final = 300.0
@@ -143,7 +144,7 @@ def connect(address: Address) -> socket.socket:
     return connection
 
 
-def scan_messages(recording: Recording, route: str, parameters: Mapping[str, str]) -> Iterator[Message]:
+def scan_messages(recording: Source, route: str, parameters: Mapping[str, str]) -> Iterator[Message]:
     """Yield a scan as a console sends it: config, header, parameters as FIRE writes them, data, CLOSE."""
     yield ConfigFile(route)
     yield Header(recording.xml)
@@ -175,7 +176,7 @@ def send(
     Parameters
     ----------
     path
-        An ISMRMRD file.
+        An ISMRMRD file, or a folder of DICOM-CT-PD views.
     address
         Where the node listens.
     route
@@ -192,7 +193,7 @@ def send(
     ConfigurationError
         If the file cannot be read or paced, or no node answers.
     """
-    with Recording(path) as recording:
+    with open_source(path) as recording:
         due_s = due_times(recording, rate_hz) if paced or rate_hz else None
         messages: Iterable[Message] = scan_messages(recording, route or natural_route(recording.xml), parameters or {})
         if due_s is not None:

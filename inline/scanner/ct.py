@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,11 +12,12 @@ import numpy.typing as npt
 from inline.header import Space
 from inline.mrd.headers import ACQUISITION
 from inline.mrd.messages import Flag
-from inline.scanner.acquisitions import START_S, TICK_S
+from inline.scanner.acquisitions import START_S
+from inline.scanner.ct_detector import RawDetector
 from inline.scanner.ct_protocol import Protocol
 from inline.scanner.description import describe_ct
-from inline.scanner.writer import Header, Recording, Truth
-from inline.views import MU_WATER_PER_MM, Projection, parameters_of
+from inline.scanner.writer import Recording, Truth
+from inline.views import MU_WATER_PER_MM, Kind, Projection, acquisition, parameters_of
 from recon_models.ct.geometry import Scanner, View
 from recon_models.physics import dose
 from recon_models.physics.bodies import MU_WATER, PHANTOMS, attenuation, labels, picture
@@ -31,22 +32,42 @@ _SCOUT_COLUMNS: Final = 24
 
 def record(protocol: Protocol) -> Recording:
     """Scan a body as the protocol says."""
-    random = np.random.default_rng(protocol.seed)
-    body, scanner, path = PHANTOMS[protocol.phantom](), protocol.scanner, protocol.path()
-    bodies = _moving(body, poses(protocol, len(path)))
-    photons = _photons(protocol, body, path)
-    profile = dose.bowtie(scanner) if protocol.bowtie else np.ones(scanner.detector.columns)
-    projections = []
-    for number, (view, there, current) in enumerate(zip(path, bodies, photons, strict=True)):
-        exact = project(there, attenuation(), scanner, view)
-        seen = dose.noisy(exact, current * profile, protocol.electronic, random) if protocol.dose else exact
-        projections.append(Projection(seen.astype(np.float32), view, number, photons=float(current)))
+    path, view_s = protocol.path(), protocol.turn_s / protocol.views
+    last = int(Flag.LAST_IN_SLICE | Flag.LAST_IN_MEASUREMENT)
+    projections = list(_projections(protocol, path))
+    before = len(projections) - len(path)
+    times_s = START_S + (np.arange(len(projections)) - before) * view_s
+    views = [
+        acquisition(projection, time, last * (projection is projections[-1]))
+        for projection, time in zip(projections, times_s, strict=True)
+    ]
     return Recording(
         header(protocol, len(path)),
-        headers(projections, protocol.turn_s / protocol.views),
-        [projection.values.astype(np.complex64) for projection in projections],
-        truths(protocol, body),
+        np.array([view.header for view in views], ACQUISITION),
+        [view.data for view in views],
+        truths(protocol, PHANTOMS[protocol.phantom]()),
     )
+
+
+def _projections(protocol: Protocol, path: Sequence[View]) -> Iterator[Projection]:
+    """Yield what the detector sees, calibration first where the counts are raw."""
+    random = np.random.default_rng(protocol.seed)
+    body, scanner = PHANTOMS[protocol.phantom](), protocol.scanner
+    shape = scanner.detector.rows, scanner.detector.columns
+    profile = np.broadcast_to(dose.bowtie(scanner) if protocol.bowtie else 1.0, shape)
+    detector = RawDetector.built(shape, protocol.dead, random)
+    if protocol.counts:
+        yield from detector.exposures(protocol.photons * profile, protocol.photons, protocol.electronic, random)
+    bodies, photons = _moving(body, poses(protocol, len(path))), _photons(protocol, body, path)
+    for number, (view, there, current) in enumerate(zip(path, bodies, photons, strict=True)):
+        exact = project(there, attenuation(), scanner, view)
+        values, kind = exact, Kind.LINE_INTEGRALS
+        if protocol.counts:
+            counted = dose.counts(exact, current * profile, protocol.electronic, random)
+            values, kind = detector.counts(counted), Kind.COUNTS
+        elif protocol.dose:
+            values = dose.noisy(exact, current * profile, protocol.electronic, random)
+        yield Projection(values.astype(np.float32), view, number, kind, float(current))
 
 
 def poses(protocol: Protocol, count: int) -> list[Pose]:
@@ -69,24 +90,6 @@ def header(protocol: Protocol, views: int) -> str:
         view_s=protocol.turn_s / protocol.views,
         parameters=parameters_of(scanner) | {MU_WATER_PER_MM: MU_WATER * 1e-3},
     )
-
-
-def headers(projections: Sequence[Projection], view_s: float) -> Header:
-    """Return acquisition headers of views that follow one another at a distance."""
-    found = np.zeros(len(projections), ACQUISITION)
-    for row, projection in zip(found, projections, strict=True):
-        projection.describe(row)
-        row["active_channels"], row["number_of_samples"] = projection.values.shape
-    found["version"] = found["measurement_uid"] = 1
-    found["available_channels"] = found["active_channels"]
-    for channel in range(int(found["active_channels"].max())):
-        found["channel_mask"][:, channel // 64] |= np.uint64(1 << (channel % 64))
-    found["idx"]["kspace_encode_step_1"] = np.arange(len(found)) % (1 << 16)
-    found["read_dir"], found["phase_dir"], found["slice_dir"] = np.eye(3)
-    found["acquisition_time_stamp"] = np.floor((START_S + np.arange(len(found)) * view_s) / TICK_S)
-    found["flags"][0] |= np.uint64(Flag.FIRST_IN_SLICE)
-    found["flags"][-1] |= np.uint64(Flag.LAST_IN_SLICE | Flag.LAST_IN_MEASUREMENT)
-    return found
 
 
 def truths(protocol: Protocol, body: Phantom) -> dict[str, Truth]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +40,7 @@ _RANGES: Final = {
     "matrix": (8, 1 << 13),
     "field_of_view_m": (1e-3, 1),
     "turn_s": (1e-3, 1e3),
+    "dead": (0, 1 << 12),
 }
 
 
@@ -76,6 +78,8 @@ class Protocol:
         Of the images.
     turn_s
         Time of a turn.
+    counts, dead
+        Whether raw counts are sent, darks and flats first, and how many elements are dead.
     motion
         What the patient does.
     """
@@ -99,6 +103,8 @@ class Protocol:
     matrix: int = 512
     field_of_view_m: float = 0.4
     turn_s: float = 0.5
+    counts: bool = False
+    dead: int = 0
     motion: tuple[Motion, ...] = ()
 
     def __post_init__(self) -> None:
@@ -111,6 +117,14 @@ class Protocol:
         for name, (least, most) in _RANGES.items():
             if not least <= getattr(self, name) <= most:
                 raise ConfigurationError(f"{name} = {getattr(self, name):g} is not between {least:g} and {most:g}")
+        if self.counts and not self.dose:
+            raise ConfigurationError("raw counts need a dose above 0")
+        if self.dead and not self.counts:
+            raise ConfigurationError("dead elements show in raw counts; ask for those too")
+        if self.dead > self.rows * self.columns // 4:
+            raise ConfigurationError(
+                f"a detector of {self.rows} x {self.columns} with {self.dead} dead ones sees nothing"
+            )
         if self.short and self.pitch:
             raise ConfigurationError("a helix has whole turns; leave out either the pitch or the short scan")
 
@@ -194,6 +208,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--short", action="store_true", help="half a turn and the fan")
     parser.add_argument("--no-bowtie", dest="bowtie", action="store_false", help="no bowtie filter")
     parser.add_argument("--no-modulation", dest="modulation", action="store_false", help="constant tube current")
+    parser.add_argument("--counts", action="store_true", help="raw counts, darks and flats first")
+    parser.add_argument("--dead", type=int, default=usual.dead, help="dead elements, in raw counts")
+    parser.add_argument("--dicom", type=Path, metavar="FOLDER", help="write the views as DICOM-CT-PD as well")
+    parser.add_argument("--implicit", action="store_true", help="in implicit VR")
     parser.add_argument("--field-of-view", type=float, default=usual.field_of_view_m * 1e3, metavar="MM")
     parser.add_argument("--turn", type=float, default=usual.turn_s, metavar="S", help="time of a turn in seconds")
 

@@ -99,31 +99,43 @@ def describe_ct(
     recon: Space,
     view_s: float,
     parameters: Mapping[str, str | float],
+    subject: Mapping[str, str] | None = None,
+    study: str = "",
+    frame: str = "",
+    position: str = "HFS",
 ) -> str:
     """Return the MRD header of a CT scan.
 
     Parameters
     ----------
     views
-        How many will come.
+        How many will come; 0 if nobody knows.
     view_s
         Time from one view to the next.
     parameters
         User parameters, see `inline.views`.
+    subject
+        ``patientName`` and ``patientID``.
+    study, frame
+        UIDs of the study and of the frame of reference.
+    position
+        Of the patient, as DICOM writes it.
     """
     root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
-    _fill(
-        root,
-        "measurementInformation",
-        {"measurementID": measurement_id, "patientPosition": "HFS", "protocolName": protocol},
-    )
+    if subject:
+        _fill(root, "subjectInformation", subject)
+    if study:
+        _fill(root, "studyInformation", {"studyInstanceUID": study})
+    measurement = {"measurementID": measurement_id, "patientPosition": position, "protocolName": protocol}
+    _fill(root, "measurementInformation", measurement | ({"frameOfReferenceUID": frame} if frame else {}))
     _fill(root, "acquisitionSystemInformation", {"receiverChannels": encoded.matrix[2]})
     _fill(root, "experimentalConditions", {"H1resonanceFrequency_Hz": 0})  # the schema wants one
     encoding = ET.SubElement(root, "encoding")
     _space(encoding, "encodedSpace", encoded)
     _space(encoding, "reconSpace", recon)
     ranges = ET.SubElement(encoding, "encodingLimits")
-    _fill(ranges, "kspace_encoding_step_1", {"minimum": 0, "maximum": views - 1, "center": 0})
+    if views:
+        _fill(ranges, "kspace_encoding_step_1", {"minimum": 0, "maximum": views - 1, "center": 0})
     ET.SubElement(encoding, "trajectory").text = "other"
     sequence = ET.SubElement(root, "sequenceParameters")
     _repeat(sequence, "TR", [1e3 * view_s])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import h5py
 import numpy as np
@@ -21,6 +21,9 @@ from inline.errors import ConfigurationError, ScanError
 from inline.header import Scan
 from inline.mrd import headers
 from inline.mrd.messages import Acquisition, Flag, Image, Waveform
+
+if TYPE_CHECKING:
+    from inline.scanner.source import Source
 
 TICK_S: Final = 2.5e-3
 """Length of a tick of ``acquisition_time_stamp``: scanners count 2.5 ms from midnight."""
@@ -128,7 +131,7 @@ class Recording:
         yield from self.images()
 
 
-def due_times(recording: Recording, rate_hz: float | None = None) -> npt.NDArray[np.float64]:
+def due_times(recording: Source, rate_hz: float | None = None) -> npt.NDArray[np.float64]:
     """When each acquisition leaves the scanner, in seconds from the first.
 
     Parameters

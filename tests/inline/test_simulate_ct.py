@@ -11,11 +11,13 @@ import pytest
 from inline import cli
 from inline.errors import ConfigurationError
 from inline.header import Scan
-from inline.scan import Readout
+from inline.scan import Context, Readout
 from inline.scanner.ct_protocol import Protocol
 from inline.scanner.recording import Recording
 from inline.scanner.simulate import motion, simulate
-from inline.views import MU_WATER_PER_MM, Projection, scanner_of
+from inline.scanner.source import open_source
+from inline.stages.views import projections
+from inline.views import IMAGE_Z_MM, MU_WATER_PER_MM, Projection, scanner_of
 from recon_models.physics import dose
 from recon_models.physics.bodies import PHANTOMS, attenuation
 from recon_models.physics.rays import project
@@ -135,3 +137,36 @@ def test_command_line(tmp_path):
     assert scan.encodings[0].recon.field_of_view_m[0] == pytest.approx(0.3)
     assert scan.repetition_times_s[0] == pytest.approx(1 / 32)
     assert scanner_of(scan).detector.shape.value == "flat"
+
+
+def test_raw_counts_give_the_line_integrals_of_the_same_scan(tmp_path):
+    """Through flats, darks and dead elements; the noise of counts is what remains."""
+    scan, exact = scan_of(tmp_path, dose=0.0, rows=2)
+    scan_of(tmp_path, dose=100.0, rows=2, counts=True, dead=3)
+    findings = []
+    with Recording(tmp_path / "scan.h5") as recording:
+        items = map(Readout.from_acquisition, recording.acquisitions())
+        found = list(projections(items, scan, Context(report=findings.append)))
+    assert [finding.message[:10] for finding in findings] == ["3 elements"]
+    off = np.stack([a.values - b.values for a, b in zip(found, exact, strict=True)])
+    assert np.median(np.abs(off)) < 3e-3
+    assert np.quantile(np.abs(off), 0.95) < 0.03
+
+
+def test_dicom_files_are_the_same_scan(tmp_path):
+    path, folder = tmp_path / "scan.h5", tmp_path / "views"
+    words = f"simulate ct -o {path} --dicom {folder} --views 32 --columns 32 --rows 3 --matrix 16 --focal-spot xyz"
+    assert cli.main([*words.split(), "--pitch", "0.7", "--turns", "2.5"]) == 0
+    with open_source(path) as sent, open_source(folder) as got:
+        one, two = (scanner_of(Scan.from_xml(source.xml)) for source in (sent, got))
+        assert one.views_per_turn == two.views_per_turn
+        np.testing.assert_allclose(one.fan_angles(), two.fan_angles(), rtol=1e-5)
+        slices = [Scan.from_xml(source.xml).encodings[0].recon for source in (sent, got)]
+        assert slices[0].matrix[2] == slices[1].matrix[2]
+        assert float(Scan.from_xml(got.xml).parameters[IMAGE_Z_MM]) == pytest.approx(0, abs=1e-3)
+        for a, b in zip(sent.items(), got.items(), strict=True):
+            step = np.ptp(a.data.real) / 65535
+            np.testing.assert_allclose(b.data.real, a.data.real, atol=step / 2 + 1e-6)
+            np.testing.assert_allclose(b.header["user_float"], a.header["user_float"], rtol=1e-6, atol=1e-6)
+            assert a.header["scan_counter"] == b.header["scan_counter"]
+            assert a.header["flags"] == b.header["flags"]

@@ -1,0 +1,1 @@
+"""DICOM on both sides of the node: projections in, images out."""
