@@ -102,6 +102,12 @@ SHIPPED: Final[Limits] = MappingProxyType(
         "double triggers": Limit(
             1 / 0.6, 1 / 0.6, "median over RR interval", "the shortest RR of a sinus rhythm is 0.6 of its median"
         ),
+        "mistriggers": Limit(
+            0.12,
+            0.12,
+            "seconds from where the scanner usually triggers after the R wave",
+            "as long as a QRS complex that is called broad; triggers at the T wave come 0.3 s late",
+        ),
         "irregular rhythm": Limit(
             0.2, NEVER, "relative deviation of the RR interval from its median", "arrhythmia rejection window of 20 %"
         ),

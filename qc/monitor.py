@@ -5,9 +5,10 @@ Its local variables are its state. It is sent None when the scan is over, for la
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from qc.finding import Finding
 from qc.limits import Limits
 from qc.reading import Plan, Reading
+
+MOST_BEATS: Final = 64
+"""That are remembered."""
 
 
 class CannotAssessError(Exception):
@@ -37,6 +41,10 @@ class Situation:
         Noise power of the latest reading relative to what the whitening promised.
     suspect
         What is wrong with the latest reading, empty if nothing is known to be; it then says nothing about motion.
+    beats
+        Times of R waves, the latest last, in seconds since midnight; None without an ECG.
+    triggers
+        Times of triggers as a waveform tells them.
     """
 
     plans: tuple[Plan, ...]
@@ -44,6 +52,8 @@ class Situation:
     noise_source: str = ""
     noise_level: float = 1.0
     suspect: str = ""
+    beats: deque[float] | None = None
+    triggers: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_BEATS))
 
 
 Monitor: TypeAlias = Generator[list[Finding], Reading | None, None]

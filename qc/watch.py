@@ -5,6 +5,7 @@ A monitor that throws, or that lacks what it needs, is shown grey with the reaso
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -14,9 +15,10 @@ import numpy as np
 from qc.echo import echo
 from qc.finding import Finding, Severity
 from qc.gating import gating
+from qc.heartbeat import Source, Trace, edges, r_waves
 from qc.interference import interference
 from qc.limits import SHIPPED, Limits
-from qc.monitor import CannotAssessError, Factory, Monitor, Situation
+from qc.monitor import MOST_BEATS, CannotAssessError, Factory, Monitor, Situation
 from qc.motion import motion
 from qc.reading import Plan, Reading
 from qc.receiver import coils, saturation
@@ -67,6 +69,8 @@ class Watch:
         self._noise = NoiseEstimate(plans)
         self._monitors: dict[str, Monitor] = {}
         self._alerts: dict[tuple[int | None, str], _Alert] = {}
+        self._waves, self._edges = r_waves(), edges()
+        next(self._waves), next(self._edges)
         for name, make in monitors.items():
             self._monitors[name] = make(limits, self._situation)
             next(self._monitors[name])
@@ -76,6 +80,15 @@ class Watch:
         self._noise.update(reading, self._situation)
         self._situation.suspect = ""
         return self.new(self._ask(reading))
+
+    def hear(self, trace: Trace) -> None:
+        """Take a piece of a waveform: from an ECG monitors learn when the heart beats."""
+        if trace.source is Source.ECG:
+            if self._situation.beats is None:
+                self._situation.beats = deque(maxlen=MOST_BEATS)
+            self._situation.beats.extend(self._waves.send(trace))
+        elif trace.source is Source.TRIGGER:
+            self._situation.triggers.extend(self._edges.send(trace))
 
     def new(self, findings: list[Finding]) -> list[Finding]:
         """Return those findings that are the first of their series and cause, or worse than those before."""

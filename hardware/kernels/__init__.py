@@ -16,7 +16,9 @@ repeats these figures. GPU: not executed. What is known of the CUDA C without on
 address and undefined-behaviour sanitizers, it agrees with the twins.
 """
 
+from hardware.kernels.cone import backproject_cone
+from hardware.kernels.helix import backproject_helix
 from hardware.kernels.projection import backproject, project
 from hardware.kernels.rebinning import rebin
 
-__all__ = ["backproject", "project", "rebin"]
+__all__ = ["backproject", "backproject_cone", "backproject_helix", "project", "rebin"]

@@ -12,7 +12,13 @@ from typing import Any, Final
 
 from hardware.device import Array
 
-SOURCES: Final = {"backproject": "projection.cu", "project": "projection.cu", "rebin": "rebinning.cu"}
+SOURCES: Final = {
+    "backproject": "projection.cu",
+    "project": "projection.cu",
+    "rebin": "rebinning.cu",
+    "backproject_cone": "cone.cu",
+    "backproject_helix": "cone.cu",
+}
 """Kernel and the file beside this one that holds it."""
 
 OPTIONS: Final = ("--std=c++17",)

@@ -61,7 +61,7 @@ def backproject(image: Array, views: Array, lines: Array) -> None:
         return cuda.launch("backproject", (height, width), (image, views, lines, *sizes))
     padded = np.zeros((count, columns + 3), np.float32)
     padded[:, 1 : columns + 1] = views
-    return _shared(lambda begin, end: _backproject(image, padded, lines, begin, end), height, count * image.size)
+    return shared(lambda begin, end: _backproject(image, padded, lines, begin, end), height, count * image.size)
 
 
 def project(image: Array, lines: Array, columns: int) -> Array:
@@ -95,7 +95,7 @@ def project(image: Array, lines: Array, columns: int) -> Array:
         cuda.launch("project", views.shape, (views, image, lines, *sizes))
         return views
     padded = np.zeros((count, columns + 3), np.float32)
-    _shared(lambda begin, end: _project(padded, image, lines, begin, end), count, count * image.size)
+    shared(lambda begin, end: _project(padded, image, lines, begin, end), count, count * image.size)
     return np.ascontiguousarray(padded[:, 1 : columns + 1])
 
 
@@ -104,7 +104,7 @@ def _demand_geometry(lines: Array, count: int) -> None:
         raise ValueError(f"lines must be (views, 3), here ({count}, 3), not {lines.shape}")
 
 
-def _shared(work: Callable[[int, int], None], length: int, samples: int) -> None:
+def shared(work: Callable[[int, int], None], length: int, samples: int) -> None:
     """Do ``work`` on parts of 0 ... length, on as many cores as it is worth."""
     parts = max(1, min(cores(), length, samples // _WORTH_A_THREAD))
     if parts == 1:

@@ -41,6 +41,53 @@ def rebin(fan: Real, shift: Real, column: Real, first: int, count: int) -> Real:
     return np.asarray(early + (views - before) * (late - early))
 
 
+def backproject_cone(stack: Real, views: Real, geometry: Real, heights: Real, curved: bool) -> Real:
+    """Return ``stack`` plus the views of a circular scan, taken where each voxel projects to; see `cone`."""
+    total = np.array(stack, np.float64)
+    for view, g in zip(views, np.asarray(geometry, np.float64), strict=True):
+        depth, across = _affine(total.shape, g[:3]), _affine(total.shape, g[3:6])
+        distance = np.hypot(depth, across) if curved else depth
+        column = g[6] + g[7] * (np.arctan2(across, depth) if curved else across / depth)
+        seen = np.where(depth > 0, g[11] / distance**2, 0)
+        total += seen * _sampled(view, column, g[9] + g[10] / distance * (heights - g[8]))
+    return total
+
+
+def backproject_helix(
+    stack: Real, views: Real, geometry: Real, heights: Real, radius: float, feed: float, full: float, curved: bool
+) -> Real:
+    """Return ``stack`` plus the views of a helix, each where a voxel projects to, by its share; see `helix`."""
+    total = np.array(stack, np.float64)
+    for view, g in zip(views, np.asarray(geometry, np.float64), strict=True):
+        across, along = _affine(total.shape, g[:3]), _affine(total.shape, g[3:6])
+        chord, half, middle = np.sqrt(radius**2 - across**2), view.shape[1] / 2, (view.shape[1] - 1) / 2
+        later, whole = np.arcsin(across / radius) / (2 * np.pi), np.arange(-30, 31) if feed else np.zeros(1)
+        scale = g[10] if curved else g[10] * radius / chord
+        rows = [g[9] + scale / (chord + along) * (heights - g[8] - feed * (m - later)) for m in (0.0, *whole)]
+        rows += [g[9] + scale / (chord - along) * (heights - g[8] - feed * (m + 0.5 + later)) for m in whole]
+        part = [np.clip((1 - abs(row - middle) / half) / (1 - full), 0, 1) for row in rows]
+        own, *sightings = np.stack(part) ** 2 * (3 - 2 * np.stack(part))
+        everyone = np.sum(sightings, axis=0)
+        share = np.where(everyone > 0, own / np.where(everyone > 0, everyone, 1), 0)
+        total += share * _sampled(view, g[6] + g[7] * across, rows[0])
+    return total
+
+
+def _affine(shape: tuple[int, ...], line: Real) -> Real:
+    """Return origin and steps along x and y as a map over a stack (y, x, slices)."""
+    y, x = np.mgrid[: shape[0], : shape[1]][..., None]
+    return np.asarray(line[0] + line[1] * x + line[2] * y)
+
+
+def _sampled(view: Real, column: Real, row: Real) -> Real:
+    """Return a view (columns, rows) between its samples: zero a column beyond the ends, the last row beyond its own."""
+    from scipy.ndimage import map_coordinates
+
+    edged = np.pad(np.asarray(view, np.float64), ((1, 1), (0, 0)))
+    places = np.broadcast_arrays(np.clip(column + 1, 0, len(edged) - 1), np.clip(row, 0, view.shape[1] - 1))
+    return np.asarray(map_coordinates(edged, places, order=1))
+
+
 def _places(shape: tuple[int, ...], lines: Real) -> Real:
     y, x = np.mgrid[: shape[0], : shape[1]]
     origin, along_x, along_y = np.asarray(lines, np.float64).T[:, :, None, None]

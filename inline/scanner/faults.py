@@ -32,7 +32,17 @@ FAULTS: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Usual size and onset, as a fraction of the scan, of each kind."""
 
-LABELS: Final = ("sound", "motion", "spike", "interference", "dead-coil", "saturation", "noise", "misplaced")
+LABELS: Final = (
+    "sound",
+    "motion",
+    "spike",
+    "interference",
+    "dead-coil",
+    "saturation",
+    "noise",
+    "misplaced",
+    "mistrigger",
+)
 """What can have spoilt a readout; the values of ``/truth/corrupted`` are indices into this."""
 MOVED_M: Final = 0.25e-3
 """Travel of the head's edge from which on a line counts as corrupted: a quarter of a usual pixel."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, ct, ct_protocol, epi
+from inline.scanner import cartesian, cine, ct, ct_protocol, epi
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
@@ -16,10 +16,13 @@ from recon_models.physics.motion import KINDS, Motion
 
 SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "cartesian": lambda **options: cartesian.record(Protocol(**options)),
+    "cine": lambda **options: cine.record(Protocol(**options)),
     "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
 }
 """What can be simulated, from the attributes of its protocol."""
+
+_FOLLOWS_NO_HEART: Final = "mistriggering needs a scan that follows the heart: simulate cine"
 
 
 def simulate(kind: str, output: Path, **options: Any) -> None:
@@ -41,6 +44,8 @@ def simulate(kind: str, output: Path, **options: Any) -> None:
     """
     if kind not in SCANS:
         raise ConfigurationError(f"there is no simulated scan called {kind!r}; choose one of {', '.join(SCANS)}")
+    if kind != "cine" and any(fault.kind == cine.MISTRIGGER for fault in options.get("faults", ())):
+        raise ConfigurationError(_FOLLOWS_NO_HEART)
     write(SCANS[kind](**options), output)
 
 
@@ -54,8 +59,8 @@ def motion(text: str) -> Motion:
     """
     rest, _, onset = text.partition("@")
     kind, _, millimetres = rest.partition(":")
-    if kind == "mistrigger":
-        raise ConfigurationError("mistriggering needs a scan that follows the heart; this one does not")
+    if kind == cine.MISTRIGGER:
+        raise ConfigurationError(_FOLLOWS_NO_HEART)
     if kind not in KINDS:
         raise ConfigurationError(f"there is no motion called {kind!r}; choose one of {', '.join(KINDS)}")
     usual_m, usual_onset = KINDS[kind]
@@ -70,7 +75,7 @@ def motion(text: str) -> Motion:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``boreside simulate cartesian|ct|epi`` takes."""
+    """Add what ``boreside simulate`` takes."""
     kinds = parser.add_subparsers(dest="kind", metavar="|".join(sorted(SCANS)), required=True)
     for kind in sorted(SCANS):
         own = kinds.add_parser(kind, help=f"see boreside simulate {kind} --help")
@@ -81,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="KIND[:MM][@FRACTION]",
-            help=f"{', '.join(KINDS)}; repeatable",
+            help=f"{', '.join(KINDS)}, or mistrigger[:BEATS] of cine; repeatable",
         )
 
 
@@ -122,7 +127,8 @@ def _add_magnetic(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asked for."""
     options = ct_protocol.options(arguments) if arguments.kind == "ct" else _magnetic(arguments)
-    simulate(arguments.kind, arguments.output, **options, motion=tuple(motion(text) for text in arguments.motion))
+    moved = tuple(motion(text) for text in arguments.motion if not _is_mistrigger(arguments.kind, text))
+    simulate(arguments.kind, arguments.output, **options, motion=moved)
     if arguments.kind == "ct" and arguments.dicom:
         from inline.dicom.write_series import to_folder
         from inline.scanner.source import open_source
@@ -134,6 +140,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _magnetic(arguments: argparse.Namespace) -> dict[str, Any]:
     given = dict(vars(arguments))
-    given["faults"] = tuple(fault(text) for text in arguments.fault)
+    wrong = [text for text in arguments.motion if _is_mistrigger(arguments.kind, text)]
+    given["faults"] = (*map(fault, arguments.fault), *map(cine.mistrigger, wrong))
     given["tr_s"], given["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
     return {name: given[name] for name in Protocol.__dataclass_fields__ if name != "motion"}
+
+
+def _is_mistrigger(kind: str, text: str) -> bool:
+    """Whether this is of the gating, not of the body."""
+    return kind == "cine" and text.startswith(cine.MISTRIGGER)

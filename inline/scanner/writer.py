@@ -14,13 +14,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from inline.mrd.headers import ACQUISITION
+from inline.mrd.headers import ACQUISITION, WAVEFORM
+from inline.mrd.messages import Waveform
 
 Header = npt.NDArray[np.void]
 
 _RECORD = np.dtype(
     [("head", ACQUISITION), ("traj", h5py.vlen_dtype(np.float32)), ("data", h5py.vlen_dtype(np.float32))]
 )
+_WAVEFORM = np.dtype([("head", WAVEFORM), ("data", h5py.vlen_dtype(np.uint32))])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,8 @@ class Recording:
         Quantity to truth.
     trajectories
         One (samples, dimensions) float32 array per acquisition; empty for none at all.
+    waveforms
+        What the scanner recorded of the patient's physiology.
     """
 
     xml: str
@@ -68,6 +72,7 @@ class Recording:
     samples: Sequence[npt.NDArray[np.complex64]]
     truth: Mapping[str, Truth] = field(default_factory=dict)
     trajectories: Sequence[npt.NDArray[np.float32]] = ()
+    waveforms: Sequence[Waveform] = ()
 
 
 def write(recording: Recording, path: Path) -> None:
@@ -82,6 +87,8 @@ def write(recording: Recording, path: Path) -> None:
         group = file.create_group("dataset")
         group.create_dataset("xml", data=[recording.xml.encode()], dtype=h5py.special_dtype(vlen=bytes))
         group.create_dataset("data", data=records, maxshape=(None,))
+        if recording.waveforms:
+            group.create_dataset("waveforms", data=_rows(recording.waveforms), maxshape=(None,))
         for quantity, truth in recording.truth.items():
             dataset = file.create_dataset(
                 f"truth/{quantity}", data=truth.values, compression="gzip", compression_opts=1
@@ -92,3 +99,10 @@ def write(recording: Recording, path: Path) -> None:
                 dataset.attrs["names"] = list(truth.names)
                 for value, name in enumerate(truth.names):
                     dataset.attrs[str(value)] = name
+
+
+def _rows(waveforms: Sequence[Waveform]) -> npt.NDArray[np.void]:
+    rows = np.empty(len(waveforms), _WAVEFORM)
+    for index, waveform in enumerate(waveforms):
+        rows["head"][index], rows["data"][index] = waveform.header, waveform.data.ravel()
+    return rows

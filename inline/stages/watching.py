@@ -6,12 +6,14 @@ The stage stands before everything that changes a readout, since some faults sho
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from inline.header import Encoding, Scan
-from inline.mrd.messages import Flag
+from inline.mrd.messages import Flag, Waveform
 from inline.scan import Context, Item, Readout
 from inline.scanner.recording import TICK_S
 from qc.finding import Finding, Severity
+from qc.heartbeat import Source, Trace
 from qc.limits import SHIPPED, Limits
 from qc.monitor import Factory
 from qc.reading import Kind, Plan, Reading
@@ -27,6 +29,9 @@ _OTHERS = (
     | Flag.PHASE_STABILIZATION_REFERENCE
     | Flag.USER7  # lines that come again, see `inline.stages.repeating`
 )
+
+_SOURCES: Final = {0: Source.ECG, 3: Source.TRIGGER}
+"""Waveform ids of the standard (ismrmrd/ismrmrd, waveform.h)."""
 
 
 def watched(
@@ -45,6 +50,9 @@ def watched(
         yield item
         if isinstance(item, Readout):
             for finding in _seen(watch, item, scan):
+                context.report(finding)
+        elif isinstance(item, Waveform):
+            for finding in _heard(watch, item):
                 context.report(finding)
     for finding in watch.end():
         context.report(finding)
@@ -122,3 +130,17 @@ def _seen(watch: Watch, readout: Readout, scan: Scan) -> list[Finding]:
                 )
             ]
         )
+
+
+def _heard(watch: Watch, waveform: Waveform) -> list[Finding]:
+    """Let the watch hear a waveform; one that cannot be read is said, grey, and passes."""
+    header = waveform.header
+    source = _SOURCES.get(int(header["waveform_id"]), Source.OTHER)
+    try:
+        if waveform.data.size and float(header["sample_time_us"]) > 0:
+            start, step = int(header["time_stamp"]) * TICK_S, float(header["sample_time_us"]) * 1e-6
+            watch.hear(Trace(source, start, step, waveform.data))
+    except Exception as error:
+        message = f"A waveform could not be read ({type(error).__name__}: {error})"
+        return watch.new([Finding(Severity.GREY, "waveform not assessed", message)])
+    return []

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_kernels_cone import FEED, FULL, RADIUS, circle, spiral
 
-from hardware.kernels import backproject, cuda, project, rebin, twins
+from hardware.kernels import backproject, backproject_cone, backproject_helix, cuda, project, rebin, twins
 
 GPUS = [80, 86, 89, 90, 120]
 """A100, RTX 30, RTX 40 and L4, H100, RTX 50."""
@@ -154,6 +155,35 @@ def test_emulated_rebinning_is_its_twin(emulated, first, count):
     column = on_gpu(np.concatenate([random.uniform(-2, 30, 31), [-1, 0, 28, 29]]))
     wanted = twins.rebin(fan, shift, column, first, count)
     np.testing.assert_allclose(rebin(fan, shift, column, first, count), wanted, atol=3e-5)
+
+
+@pytest.mark.parametrize("curved", [True, False])
+@pytest.mark.parametrize("options", [{}, {"rows": 1, "shape": (5, 6, 1)}, {"columns": 1}])
+def test_emulated_backprojection_of_a_circle_is_its_twin(emulated, options, curved):
+    stack, views, line, heights = map(on_gpu, circle(**options))
+    wanted = twins.backproject_cone(*map(np.asarray, (stack, views, line, heights)), curved)
+    backproject_cone(stack, views, line, heights, curved=curved)
+    np.testing.assert_allclose(stack, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize("curved", [True, False])
+@pytest.mark.parametrize("feed", [0.0, FEED, -0.011, 0.08])
+def test_emulated_backprojection_of_a_helix_is_its_twin(emulated, feed, curved):
+    stack, views, line, heights = map(on_gpu, spiral())
+    wanted = twins.backproject_helix(*map(np.asarray, (stack, views, line, heights)), RADIUS, feed, FULL, curved)
+    backproject_helix(stack, views, line, heights, radius=RADIUS, feed=feed, full=FULL, curved=curved)
+    np.testing.assert_allclose(stack, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize("nonsense", [np.nan, np.inf, -np.inf, 3e38, -3e38, 0])
+def test_emulated_cones_that_make_no_sense_reach_no_memory_beyond(emulated, nonsense):
+    for scene, smear in (
+        (circle, lambda *arrays: backproject_cone(*arrays, curved=True)),
+        (spiral, lambda *arrays: backproject_helix(*arrays, radius=RADIUS, feed=FEED, full=FULL, curved=True)),
+    ):
+        stack, views, line, heights = map(on_gpu, scene(shape=(3, 4, 5), count=12))
+        line[np.arange(12), np.arange(12) % line.shape[1]] = nonsense
+        smear(stack, views, line, heights)
 
 
 def test_every_kernel_has_been_emulated():

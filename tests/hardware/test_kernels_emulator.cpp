@@ -15,6 +15,8 @@
 #include <vector>
 
 #define __global__
+#define __device__
+#define __forceinline__ inline
 struct Index { unsigned x, y, z; };
 static Index gridDim, blockDim, blockIdx, threadIdx;
 
