@@ -15,7 +15,8 @@ def compiled(signature: str) -> Callable[[Function], Function]:
 
     The first import on a machine takes a second, later ones a tenth of that, and no call ever compiles. Where
     nothing can be written, neither beside the source nor in the home of the user (or ``NUMBA_CACHE_DIR``), each process
-    compiles for itself.
+    compiles for itself. Division by zero gives infinity, as in NumPy: a test for it would keep loops from being
+    vectorised.
 
     Parameters
     ----------
@@ -25,8 +26,8 @@ def compiled(signature: str) -> Callable[[Function], Function]:
 
     def compile_(function: Function) -> Function:
         try:
-            return njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+            return njit(signature, nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
         except RuntimeError:  # no place for the cache
-            return njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
+            return njit(signature, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
 
     return compile_

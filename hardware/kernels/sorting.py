@@ -1,4 +1,4 @@
-"""From fan beam to parallel beam, view by view: each ray is put where it belongs as soon as it has its neighbours.
+"""From fan beam to parallel beam, view by view: a ray is put where it belongs as soon as it has its neighbours.
 
 A view is first interpolated linearly along its columns to rays at given distances from the axis (`enter`), with its
 weights as one more row. Between the views on either side, whose rays at a distance have the angles ``nodes``, the
@@ -49,43 +49,52 @@ def enter(
     angle, turned
         (width,) int32 angle of each ray and that of the view, in ticks.
     """
-    end = np.int32(values.shape[1] - 1)
+    columns = values.shape[1]
+    weighted = np.zeros(columns + 3, np.float32)
     for j in range(column.size):
         nodes[j] = angle[j] + turned
-        rays[0, j] = (np.float32(1) - part[j]) * weight[column[j] + 1] + part[j] * weight[column[j] + 2]
+        left = np.uintp(column[j] + 1)  # unsigned: no test for indices from the end
+        rays[0, j] = weight[left] + part[j] * (weight[left + np.uintp(1)] - weight[left])
     for row in range(len(values)):
+        for at in range(columns):
+            weighted[at + 1] = weight[at + 1] * values[row, at]
         for j in range(column.size):
-            left, right = min(max(column[j], 0), end), min(column[j] + 1, end)
-            near, far = (np.float32(1) - part[j]) * weight[column[j] + 1], part[j] * weight[column[j] + 2]
-            rays[1 + row, j] = near * values[row, left] + far * values[row, right]
+            left = np.uintp(column[j] + 1)
+            rays[1 + row, j] = weighted[left] + part[j] * (weighted[left + np.uintp(1)] - weighted[left])
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _interpolation(weight: Real, first: Whole, a: Whole, b: Whole, c: Whole, d: Whole, step: int, cubic: bool) -> None:
-    """Write the weights of four views in row ``first + step`` of each ray."""
-    one = np.float32(1)
+    """Write the weights of four views in row ``first + step`` of each ray, in places counted from the second view."""
     for j in range(first.size):
-        x = np.float32((first[j] + np.int32(step)) * TICKS - b[j])  # counted from the second view
+        x = np.float32(np.int32((first[j] + np.int32(step)) * np.int32(TICKS)) - b[j])
+        width = np.float32(c[j] - b[j])
+        weight[0, j] = weight[3, j] = np.float32(0)
+        weight[1, j], weight[2, j] = (width - x) / width, x / width
+    if not cubic:
+        return
+    for j in range(first.size):  # the linear weights, and what the outer two views take from them
         width, before, after = np.float32(c[j] - b[j]), np.float32(a[j] - b[j]), np.float32(d[j] - b[j])
-        if cubic:
-            weight[0, j] = x * (x - width) * (x - after) / (before * (before - width) * (before - after))
-            weight[1, j] = (x - before) * (x - width) * (x - after) / (-before * width * after)
-            weight[2, j] = (x - before) * x * (x - after) / ((width - before) * width * (width - after))
-            weight[3, j] = (x - before) * x * (x - width) / ((after - before) * after * (after - width))
-        else:
-            weight[2, j] = x / width
-            weight[1, j] = one - weight[2, j]
-            weight[0, j] = weight[3, j] = np.float32(0)
+        x = weight[2, j] * width
+        both = x * (x - width) / (before - after)
+        weight[0, j] = both * (x - after) / (before * (before - width))
+        weight[3, j] = -both * (x - before) / (after * (after - width))
+        weight[1, j] *= (x - before) * (x - after) / (before * after)
+        weight[2, j] *= (x - before) * (x - after) / ((width - before) * (width - after))
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _scatter(rows: Real, channel: int, first: Whole, met: Whole, step: int, value: Real) -> None:
-    count, width = rows.shape[0], first.size
-    for j in range(width):
+    count, last = rows.shape[0], first.size - 1
+    turns = (first[0] + step) // count
+    for j in range(first.size):  # a row is at most half a turn from the first one's: no division for each
+        row, back = first[j] + step - turns * count, turns % 2 != 0
+        if row >= count:
+            row, back = row - count, not back
+        elif row < 0:
+            row, back = row + count, not back
         if met[j] > step:
-            row = first[j] + step
-            turns = row // count
-            rows[row - turns * count, channel, width - 1 - j if turns % 2 else j] += value[j]
+            rows[np.uintp(row), channel, np.uintp(last - j if back else j)] += value[j]
 
 
 @compiled("void(f4[:,:,::1], f4[:,:,::1], i4[:,::1], i8, b1)")

@@ -18,8 +18,9 @@ from inline.scanner.simulate import motion, simulate
 from inline.scanner.source import open_source
 from inline.stages.views import projections
 from inline.views import IMAGE_Z_MM, MU_WATER_PER_MM, Projection, scanner_of
+from recon_models.ct.geometry import Grid
 from recon_models.physics import dose
-from recon_models.physics.bodies import PHANTOMS, attenuation
+from recon_models.physics.bodies import PHANTOMS, attenuation, picture
 from recon_models.physics.rays import project
 
 SMALL = {"views": 48, "columns": 64, "matrix": 32, "seed": 5}
@@ -170,3 +171,19 @@ def test_dicom_files_are_the_same_scan(tmp_path):
             np.testing.assert_allclose(b.header["user_float"], a.header["user_float"], rtol=1e-6, atol=1e-6)
             assert a.header["scan_counter"] == b.header["scan_counter"]
             assert a.header["flags"] == b.header["flags"]
+
+
+def test_a_measured_volume_is_scanned_as_the_body_it_was_made_of(tmp_path):
+    """Voxels of 1 mm of the quality phantom against the phantom itself."""
+    grid = Grid((360, 360), 1e-3)
+    numbers = picture(PHANTOMS["quality"](), grid, fine=5)[None]
+    np.savez(tmp_path / "v.npz", hu=numbers, spacing_xyz_mm=np.ones(3))
+    motions = (motion("step:8@0.5"),)
+    _, exact = scan_of(tmp_path, dose=0.0, phantom="quality", motion=motions)
+    _, views = scan_of(tmp_path, dose=0.0, volume=tmp_path / "v.npz", motion=motions)
+    off = np.stack([a.values - b.values for a, b in zip(views, exact, strict=True)])
+    assert np.sqrt(np.mean(off**2)) < 0.02
+    assert abs(off.mean()) < 2e-3
+    with h5py.File(tmp_path / "scan.h5") as file:
+        names = list(file["truth/labels"].attrs["names"])
+        assert file["truth/labels"][0, 0, 16, 16] == names.index("soft tissue")
