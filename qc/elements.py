@@ -158,7 +158,7 @@ def flat(values: Values) -> tuple[int, int, int]:  # pragma: no cover
             beyond += value < -0.5
             if column and value == values[row, column - 1]:
                 bright += value == least != 0 and most != least
-                dark += value == most and most != least
+                dark += value == most and (most != least or most > 0)
     return bright, dark, beyond
 
 

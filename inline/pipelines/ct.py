@@ -22,7 +22,7 @@ from inline.stages.view_quality import ViewQuality
 from inline.stages.views import projections
 from inline.views import Projection
 from qc.ct_noise import noise_level, noise_map
-from qc.finding import Finding, Severity
+from qc.finding import Finding, Severity, Where, runs, said
 
 
 def ct(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
@@ -72,6 +72,7 @@ def ct(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
                 yield from _preview(work, dresser, quality, count, context)
         _judge(quality, gapless, plan, work, count)
         yield from _finished(work.finish(), work, dresser, quality, denoiser, context)
+        _miss(work.lost(), inner)
         _ignore(views, inner)
         yield from denoiser.rest()
     finally:
@@ -125,6 +126,15 @@ def _judge(quality: ViewQuality, gapless: Gapless, plan: Plan, work: Work, count
     short = coverage(plan, count) if work.at_one_place else None
     if short is not None:
         quality.report(short)
+
+
+def _miss(slices: Sequence[int], context: Context) -> None:
+    """Say which slices there are no images of."""
+    if slices:
+        message = f"Slices {said(runs(slices))} were not covered by the scan; there are no images of them"
+        action = "Repeat the scan if they are needed"
+        where = Where(slices=tuple(slices))
+        context.report(Finding(Severity.AMBER, "slices not covered", message, action, where=where))
 
 
 def _ignore(views: Iterator[Projection], context: Context) -> None:

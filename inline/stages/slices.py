@@ -20,7 +20,10 @@ from inline.scan import Context, Geometry
 from inline.views import IMAGE_Z_MM, MU_WATER_PER_MM, Projection, scanner_of
 from qc.finding import Finding, Severity
 from recon_models.ct.fan import FanBeam
+from recon_models.ct.fdk import Circle
 from recon_models.ct.geometry import Grid, Scanner, View
+from recon_models.ct.helical import Helical
+from recon_models.ct.hounsfield import hounsfield
 from recon_models.ct.ramp import WINDOWS
 
 Pixels = npt.NDArray[np.float32]
@@ -98,8 +101,8 @@ class Plan:
         )
 
     def hounsfield(self, attenuation: Any) -> Pixels:
-        """Turn attenuation in 1/m into CT numbers: 1000 (mu - mu_water) / mu_water."""
-        return np.asarray(attenuation * np.float32(1000 / self.mu_water) - np.float32(1000), np.float32)
+        """Turn attenuation in 1/m into CT numbers."""
+        return np.asarray(hounsfield(attenuation, self.mu_water), np.float32)
 
     def geometry(self, index: int) -> Geometry:
         """Return where a slice lies: x to the left of a patient who lies on the back, head first, y to the back."""
@@ -123,6 +126,9 @@ class Work(Protocol):
     def finish(self) -> Sequence[int]:
         """Return which slices become complete because no view follows."""
 
+    def lost(self) -> Sequence[int]:
+        """Return which slices the scan did not cover."""
+
     def image(self, index: int) -> Pixels:
         """Return one slice, (y, x) float32, attenuation in 1/m."""
 
@@ -140,9 +146,9 @@ def work_for(plan: Plan, start: Sequence[Projection]) -> Work:
     """
     helix = len(start) > 1 and start[0].view.z_m != start[1].view.z_m
     try:
-        if helix or plan.scanner.detector.rows > 1:
-            raise ScanError("only CT scans of one row at one place of the table are reconstructed; use `record`")
-        return _Fan(plan)
+        if helix:
+            return _Helix(plan)
+        return _Fan(plan) if plan.scanner.detector.rows == 1 else _Stack(plan)
     except ValueError as error:
         raise ScanError(f"this CT scan cannot be reconstructed: {error}") from error
 
@@ -195,11 +201,70 @@ class _Fan:
     def finish(self) -> Sequence[int]:
         return (0,)
 
+    def lost(self) -> Sequence[int]:
+        return ()
+
     def image(self, index: int) -> Pixels:
         return np.asarray(self._fan.image()[index])
 
     def preview(self) -> Pixels | None:
         return np.asarray(self._fan.preview()[0])
+
+
+class _Stack:
+    """Several rows at one place."""
+
+    method, at_one_place = "cone beam, FDK", True
+
+    def __init__(self, plan: Plan) -> None:
+        self._slices = len(plan.heights_m)
+        self._circle = Circle(plan.scanner, plan.grid, plan.heights_m, kernel=plan.kernel, views=plan.views)
+        self._stack: Pixels | None = None
+        self._views, self._count = plan.views or plan.scanner.views_per_turn, 0
+
+    def add(self, view: View, values: Pixels) -> Sequence[int]:
+        self._circle.add(view, values)
+        self._count += 1
+        return ()
+
+    def finish(self) -> Sequence[int]:
+        self._stack = np.asarray(self._circle.stack())
+        return range(self._slices)
+
+    def lost(self) -> Sequence[int]:
+        return ()
+
+    def image(self, index: int) -> Pixels:
+        assert self._stack is not None
+        return np.asarray(self._stack[index])
+
+    def preview(self) -> Pixels | None:
+        share = np.float32(self._count / self._views)  # each view adds its part of the brightness
+        return np.asarray(self._circle.image(self._slices // 2) / share)
+
+
+class _Helix:
+    """A table that moves."""
+
+    method, at_one_place = "helix", False
+
+    def __init__(self, plan: Plan) -> None:
+        self._helical = Helical(plan.scanner, plan.grid, plan.heights_m, kernel=plan.kernel)
+
+    def add(self, view: View, values: Pixels) -> Sequence[int]:
+        return self._helical.add(view, values)
+
+    def finish(self) -> Sequence[int]:
+        return self._helical.finish()
+
+    def lost(self) -> Sequence[int]:
+        return self._helical.unfinished
+
+    def image(self, index: int) -> Pixels:
+        return np.asarray(self._helical.image(index))
+
+    def preview(self) -> Pixels | None:
+        return None  # slices come out all the time
 
 
 def _check_memory(pixels: int, limit: int) -> None:

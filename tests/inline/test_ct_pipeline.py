@@ -215,11 +215,49 @@ def test_depths_there_are_not_are_refused(views, catalogued):
         reconstruct(views, deep="true", depth="9")
 
 
-def test_cone_beams_and_helices_are_refused_in_words():
-    protocol = replace(PROTOCOL, rows=2)
-    views = [replace(view, values=np.repeat(view.values, 2, 0)) for view in simulated(PROTOCOL)[:4]]
-    with pytest.raises(ScanError, match="one row"):
-        reconstruct(views, protocol)
+CONE = Protocol(views=96, columns=128, rows=4, matrix=64, phantom="quality", dose=0.0, field_of_view_m=0.36)
+
+
+@pytest.mark.parametrize("pitch", [0.0, 0.9])
+def test_slices_of_several_rows_have_their_numbers(pitch):
+    protocol = replace(CONE, pitch=pitch, turns=4.0 if pitch else 1.0)
+    images, findings = reconstruct(simulated(protocol), protocol)
+    assert set(causes(findings)) <= {"slices not covered"}
+    assert len(images) >= 4
+    assert [image.index for image in images] == sorted(image.counters.slice + 1 for image in images)
+    for image in images:
+        z_m = image.geometry.position_m[2]
+        assert z_m == pytest.approx(protocol.heights_m[image.counters.slice])
+        middle = image.pixels[0, 0][inside("water", protocol)]
+        assert np.median(middle) == pytest.approx(0, abs=10)
+
+
+def test_slices_of_a_helix_come_while_the_table_still_moves():
+    protocol = replace(CONE, pitch=0.9, turns=4.0)
+    views, sent = simulated(protocol), []
+
+    def stream():
+        for view in views:
+            sent.append(view.number)
+            yield readout(view)
+
+    images = ct(stream(), scan(protocol), Context(report=lambda _: None, parameters=QUIET))
+    next(images)
+    assert len(sent) < 0.75 * len(views)
+
+
+def test_previews_of_a_stack_are_as_bright_as_its_slices():
+    images, _ = reconstruct(simulated(CONE), CONE, preview="true")
+    water = [float(np.median(image.pixels[0, 0][inside("water", CONE)])) for image in images]
+    assert [image.series for image in images] == [3, 3, 3, 1, 1, 1, 1]
+    assert np.abs(water[:3]).max() < 150
+
+
+def test_slices_the_scan_did_not_cover_are_said():
+    protocol = replace(CONE, pitch=0.9, turns=4.0)
+    images, findings = reconstruct(simulated(protocol)[:200], protocol)
+    assert {"slices not covered", "missing views"} <= set(causes(findings))
+    assert len(images) < len(protocol.heights_m)
 
 
 def test_images_that_outgrow_the_memory_are_refused_before_anything_is_allocated():
