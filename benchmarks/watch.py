@@ -215,7 +215,13 @@ def error_of(lines: np.ndarray, still: np.ndarray, moved: np.ndarray, order: np.
 def watch(measured: Measured) -> Result:
     """Show a scan to the monitors, readout by readout."""
     case, spaces = measured.case, OrderedDict()
-    plan = Plan(case.matrix, pixel_m=FIELD_OF_VIEW_M / case.matrix, noise_bandwidth=1.0)
+    plan = Plan(
+        case.matrix,
+        pixel_m=FIELD_OF_VIEW_M / case.matrix,
+        noise_bandwidth=1.0,
+        acceleration=case.acceleration,
+        prescan=case.prescan > 0,
+    )
     watching = Watch((plan,), SHIPPED, {**MONITORS, "motion": partial(motion, spaces=spaces)})
     for samples in measured.noise:
         watching.see(Reading(samples, samples.shape[1] // 2, Kind.NOISE, dwell_s=DWELL_S))
@@ -243,7 +249,7 @@ def seen(watching: Watch, lines: Iterator[tuple], corrupted: np.ndarray, error: 
     if not spaces:
         return Result(0.0, 0.0, np.inf, 0.0, error, findings, seconds, busy)
     space = next(iter(spaces.values())).space
-    what = course(space.trace, space.number)
+    what = course(space)
     count, onset = len(corrupted), int(np.argmax(corrupted))
     delay = np.inf if alarm is None or not corrupted.any() else (alarm - onset) / count
     accuracy = float(np.mean(what.away == corrupted)) if len(what.away) == count else float("nan")

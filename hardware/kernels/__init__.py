@@ -20,5 +20,6 @@ from hardware.kernels.cone import backproject_cone
 from hardware.kernels.helix import backproject_helix
 from hardware.kernels.projection import backproject, project
 from hardware.kernels.rebinning import rebin
+from hardware.kernels.tracing import spread, trace
 
-__all__ = ["backproject", "backproject_cone", "backproject_helix", "project", "rebin"]
+__all__ = ["backproject", "backproject_cone", "backproject_helix", "project", "rebin", "spread", "trace"]
