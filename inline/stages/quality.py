@@ -15,6 +15,7 @@ from typing import Final
 from inline.header import Scan
 from inline.scan import Context, Image, Item, Pipeline
 from inline.stages.album import Album
+from inline.stages.onlooker import Onlooker
 from inline.stages.repeating import Place, Repeats, place_of
 from inline.stages.watching import plan, watched
 from qc.finding import Finding, Run, Severity, Where
@@ -39,15 +40,21 @@ def assessed(pipeline: Pipeline) -> Pipeline:
     def whole(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         repeats = Repeats(context.feedback, context.memory_limit // 4) if _asked(context, "reacquire") else None
         quality = Quality(context, repeats, context.limits)
+        onlooker = Onlooker(context.limits, scan)
         stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors(scan))
         stream = stream if repeats is None else repeats.through(stream)
         for image in pipeline(stream, scan, replace(context, report=quality.report)):
             coloured = quality.coloured(image)
             yield coloured
             quality.album.keep(coloured)
+            onlooker.show(image)
+            for finding in onlooker.new():
+                quality.alert(finding)
+        for finding in onlooker.finish():
+            quality.alert(finding)
         report = quality.summary(scan) if _asked(context, "report", "true") else None
         if report is not None:
-            yield report
+            yield replace(report, meta={**report.meta, "Image_measures": onlooker.as_json()})
 
     return whole
 

@@ -9,7 +9,7 @@ import pytest
 from streams import read
 
 from inline import cli, mrd
-from inline.calibrate import MEASURES, calibrate, scores
+from inline.calibrate import IMAGE_MEASURES, MEASURES, calibrate, scores
 from inline.scanner.client import scan_messages
 from inline.scanner.recording import Recording
 from inline.scanner.simulate import motion, simulate
@@ -70,7 +70,7 @@ def test_the_file_says_what_it_was_made_from_and_a_change_is_refused(site, capsy
     made = load(folder / "limits.toml").contents["calibration"]
     assert len(made["scans"]) == len(paths) == len(set(made["scans"]))
     assert made["amber_rate"] == RATE
-    assert {line.split("  ")[0] for line in said[:-1]} == set(MEASURES)
+    assert {line.split("  ")[0] for line in said[:-1]} == {*MEASURES, *IMAGE_MEASURES}
     assert cli.main(["qc", "verify", str(folder / "limits.toml")]) == 0
     assert "29 scans" in capsys.readouterr().out
     changed = tmp_path / "limits.toml"
