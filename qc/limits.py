@@ -136,6 +136,27 @@ SHIPPED: Final[Limits] = MappingProxyType(
             "probability that motion has spoilt the image, by a network",
             "silent until a site calibrates it: a quarter of measured heads at rest reach 0.9 (benchmarks/severity.py)",
         ),
+        "map misfit": Limit(
+            0.1,
+            NEVER,
+            "part of the pixels whose reduced chi-square exceeds 3",
+            "of noise alone 1 % with 5 degrees of freedom, 8 % with 1",
+        ),
+        "map noise": Limit(
+            0.05,
+            NEVER,
+            "median of the map's standard deviation over its value",
+            "native myocardium: 20-45 ms of 1000 at SNR 23-43 (Kellman 2013)",
+        ),
+        "match residual": Limit(
+            0.05, NEVER, "median part of a fingerprint that its entry does not explain", "noise alone at SNR 3: 0.05"
+        ),
+        "slice dropout": Limit(
+            3.5, 6.0, "modified z of missing signal within a shell", "SOLID, Sairanen 2018: 3.5 suspect, 6.0 rejected"
+        ),
+        "impossible tensors": Limit(
+            0.05, NEVER, "part of the tensors that cannot be", "one in twenty; of noise alone it depends on the SNR"
+        ),
         "network residual": Limit(
             1.5,
             3.0,
