@@ -18,7 +18,7 @@ GRID = Grid((120, 120), 2e-3, (0.004, -0.002))
 
 
 def course(count: int) -> list[View]:
-    return [View(0.3 + n * 2 * math.pi / count, 0.0, 3e-4 * (-1) ** n) for n in range(count)]
+    return [View(0.3 + n * 2 * math.pi / count, 0.0, 5e-3 * (1 + n % 2)) for n in range(count)]
 
 
 def measured(one: Scanner, views: list[View], photons: float = 0.0):
