@@ -166,9 +166,7 @@ def shown(title: str, found: list[Example], judge: Judge, subjects: list[str] | 
         print(f"  recalibrated on the other heads: {calibration_error(left_out[0], left_out[1]):.3f}")
     chances = np.array([judge.chance(value) for value in odds])
     missed, alarms = np.mean(chances[errors >= SPOILT] < REACHED), np.mean(chances[still] >= REACHED)
-        f"  a probability of {REACHED}: {alarms:.1%} of unspoilt images reach it, {missed:.0%} of spoilt do not"
-        f"  a probability of {REACHED} is reached by {alarms:.1%} of unspoilt images, not by {missed:.0%} of spoilt ones"
-    )
+    print(f"  a probability of {REACHED}: {alarms:.1%} of unspoilt images reach it, {missed:.0%} of spoilt do not")
     print(f"  outside the range of training: {np.mean([bool(judge.outside(one.image)) for one in found]):.1%}")
 
 

@@ -22,7 +22,6 @@ from inline.pipelines.epi import epi
 from inline.scan import Context, Pipeline, Readout
 from inline.scanner.recording import Recording
 from inline.stages.onlooker import Looker, worth_a_look
-from inline.stages.quality import SILENT
 from inline.stages.watching import plan, reading
 from qc.calibrate import content, proposed, toml
 from qc.finding import Finding
@@ -54,18 +53,13 @@ class Measure:
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
-    name: measure
-    for name, measure in {
-        "motion": Measure("motion", ("motion", "motion impact"), alone=False),
-        "spikes": Measure("spikes", ("spikes",)),
-        "interference": Measure("interference", ("interference",)),
-        "echo shift": Measure("echo", ("echo shift",)),
-        "navigator": Measure("echo", ("navigator",)),
-    }.items()
-    if measure.monitor not in SILENT
+    "motion": Measure("motion", ("motion", "motion impact"), alone=False),
+    "spikes": Measure("spikes", ("spikes",)),
+    "interference": Measure("interference", ("interference",)),
+    "echo shift": Measure("echo", ("echo shift",)),
+    "navigator": Measure("echo", ("navigator",)),
 }
-"""What can be calibrated: measures with a score for every scan, and no count of events that may not be. Where nobody
-hears a monitor its limits raise no alarm."""
+"""What can be calibrated: measures with a score for every scan, and no count of events that may not be."""
 
 IMAGE_MEASURES: Final = ("displacement", "entropy change", "SNR drop", "aliasing", "motion in image")
 """The same of images; those that compare images need scans of several repetitions."""

@@ -18,6 +18,9 @@ Key: TypeAlias = tuple[bool, tuple[int, ...]]
 """Whether sources are conjugate partners, and their offsets."""
 
 _CENTRAL: Final = 16  # lines to either side of the centre that weights are fitted to
+_LINES_A_BLOCK: Final = (
+    256  # in a scan of so many lines a block is fitted at a time, so that a fit lasts 7 % of any scan
+)
 _BEYOND: Final = 4  # lines to either side of the centre that must be among them
 
 
@@ -32,6 +35,7 @@ class Expectations:
 
     def __init__(self, number: int) -> None:
         self._number, self._centre = number, number // 2
+        self._at_a_time = max(round(_LINES_A_BLOCK / number), 1)
         self._known: dict[Key, Expectation | None] = {}
         self._tried: dict[Key, int] = {}
         self._fit: tuple[Key, Fit] | None = None
@@ -55,7 +59,7 @@ class Expectations:
         return self._known.get(key)
 
     def go_on(self) -> bool:
-        """Fit one more block; whether there was something to do."""
+        """Fit a little more; whether there was something to do."""
         if self._fit is None:
             return False
         key, fit = self._fit
@@ -86,7 +90,12 @@ class Expectations:
         self._tried[key] = there
         positions = self._positions(key, have)
         if len(positions) >= lines.FEWEST_POSITIONS:
-            self._fit = key, lines.fit(store(), positions, self._sources(key, positions), conjugate=key[0])
+            self._fit = (
+                key,
+                lines.fit(
+                    store(), positions, self._sources(key, positions), conjugate=key[0], at_a_time=self._at_a_time
+                ),
+            )
 
     def _sources(self, key: Key, ours: Indices) -> Indices:
         """Return the sources of lines: (lines, sources)."""

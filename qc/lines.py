@@ -32,7 +32,6 @@ Real = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.integer[Any]]
 
 FEWEST_POSITIONS: Final = 6
-_STEP: Final = 2  # blocks fitted at a time
 _RIDGE: Final = 1e-3  # of the mean power of the sources
 _FLOOR: Final = 1e-5  # of the power of the strongest block
 _USELESS: Final = 0.5  # weights that miss this much of the power expect nothing
@@ -71,8 +70,8 @@ class Expectation:
 Fit: TypeAlias = Generator[None, None, Expectation | None]
 
 
-def fit(store: Complex, ours: Indices, sources: Indices, *, conjugate: bool) -> Fit:
-    """Fit weights in steps as short as a readout allows, a block at a time.
+def fit(store: Complex, ours: Indices, sources: Indices, *, conjugate: bool, at_a_time: int = 1) -> Fit:
+    """Fit weights in steps as short as a readout allows.
 
     Lines count alike, whatever their signal: the weights are needed farther out, where it is weak.
 
@@ -86,6 +85,8 @@ def fit(store: Complex, ours: Indices, sources: Indices, *, conjugate: bool) -> 
         (positions, lines) indices of those that each is to be expected from.
     conjugate
         Whether their conjugate is meant.
+    at_a_time
+        Blocks in one step.
 
     Returns
     -------
@@ -96,14 +97,15 @@ def fit(store: Complex, ours: Indices, sources: Indices, *, conjugate: bool) -> 
     if positions < FEWEST_POSITIONS:
         return None
     width, rows = x // BLOCKS, sources.shape[1] * coils
-    power_of_lines, air = _powers(store[ours])
+    power_of_lines, power_of_blocks = _powers(store, ours)
+    air = power_of_blocks < (1 + _AIR) * NOISE_POWER * positions * coils * x / BLOCKS
     level = np.sqrt(np.maximum(power_of_lines, 1e-30) / (coils * x)).astype(np.float32)
     columns, partners = positions * width, np.ascontiguousarray(sources)
     noise = float(np.sum(NOISE_POWER / level.astype(np.float64) ** 2)) * width
     weights = np.empty((BLOCKS, coils, rows), np.complex64)
     gain, floor, missed, power = np.empty((4, BLOCKS))
     for block in range(BLOCKS):
-        if block % _STEP == 0:
+        if block % at_a_time == 0:
             yield
         wanted, known = _gathered(store, ours, partners, conjugate, 1 / level, block * width)
         weights[block] = _solve(wanted, known, columns)
@@ -159,8 +161,19 @@ def _power(block: Complex) -> float:
     return float(np.vdot(block, block).real)
 
 
-def _powers(lines: Complex) -> tuple[Real, npt.NDArray[np.bool_]]:
-    """Return the power of each of (positions, coils, x), and which blocks are air."""
-    real = lines.view(np.float32)
-    power = np.einsum("pci,pci->pi", real, real).reshape(len(lines), BLOCKS, -1).sum(axis=2)
-    return power.sum(axis=1), power.sum(axis=0) < (1 + _AIR) * NOISE_POWER * lines.size / BLOCKS
+@compiled("Tuple((float64[::1], float64[::1]))(complex64[:,:,::1], int64[::1])")
+def _powers(store: Complex, ours: Indices) -> tuple[Real, Real]:
+    """Return the power of each of some lines, and of each block of all of them."""
+    coils, x = store.shape[1:]
+    of_lines, of_blocks = np.zeros(len(ours)), np.zeros(BLOCKS)
+    columns = np.empty(x, np.float32)
+    for position in range(len(ours)):
+        columns[:] = 0
+        for coil in range(coils):
+            row = store[ours[position], coil]
+            for i in range(x):
+                columns[i] += row[i].real * row[i].real + row[i].imag * row[i].imag
+        for i in range(x):
+            of_lines[position] += columns[i]
+            of_blocks[i * BLOCKS // x] += columns[i]
+    return of_lines, of_blocks

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hardware.kernels.cpu import compiled
 from qc.finding import Finding, Severity, Where
 from qc.limits import Limit, Limits
 from qc.monitor import Monitor, Situation
@@ -21,6 +22,7 @@ _OUTER: Final = 0.12  # cycles per pixel from where on the ends of a readout hol
 _STRONG: Final = 20.0  # times the median magnitude: below, equal largest values are a matter of rounding
 _EQUAL: Final = 4  # values at the limit
 _CLOSE: Final = 0.999
+_NARROWEST: Final = 4  # columns beside the field of view that tell of noise
 _CHANGED: Final = 1.3  # times the usual noise power: below, it is chance
 
 
@@ -73,10 +75,35 @@ def noise_power(reading: Reading, plan: Plan) -> Real:
     number, width = reading.samples.shape[1], reading.profile.shape[1]
     inside = field_of_view(width, plan.view)
     margin, ends = (width - (inside.stop - inside.start)) // 4, max(number // 16, 1)
-    found = [beside(reading.samples, ends, number - ends, ends)]
-    if margin >= 4:
-        found.append(beside(reading.profile, inside.start, inside.stop, margin))
-    return np.stack(found)
+    at_ends = beside(reading.samples, ends, number - ends, ends)
+    if margin < _NARROWEST:
+        return at_ends[None]
+    return np.concatenate([at_ends, beside(reading.profile, inside.start, inside.stop, margin)]).reshape(2, -1)
+
+
+@compiled("Tuple((float64, float64, boolean))(float64[:,::1], float64[:,::1], float64)")
+def _against(power: Real, usual: Real, limit: float) -> tuple[float, float, bool]:
+    """Return the noise of most coils and the mean of those that are not odd over the usual, and if any is odd.
+
+    Of two places (places, coils) the one with less counts.
+    """
+    places, coils = power.shape
+    least = np.empty(coils)
+    for coil in range(coils):
+        least[coil] = power[0, coil] / max(usual[0, coil], 1e-30)
+        for place in range(1, places):
+            least[coil] = min(least[coil], power[place, coil] / max(usual[place, coil], 1e-30))
+    common = np.sort(least)[coils // 2]
+    mean, odd = 1e300, False
+    for place in range(places):
+        total, count = 0.0, 0
+        for coil in range(coils):
+            if least[coil] > limit * max(common, 1.0):
+                odd = True
+            else:
+                total, count = total + power[place, coil] / max(usual[place, coil], 1e-30), count + 1
+        mean = min(mean, total / max(count, 1))
+    return common, mean, odd
 
 
 class _Level:
@@ -90,6 +117,7 @@ class _Level:
         self._usual, self._sum, self._count = np.zeros((0, coils)), np.zeros((0, coils)), 0
         self._smallest = np.full(coils, np.inf)
         self._weak, self._strong, self._raised = np.zeros(coils, int), np.zeros(coils, int), 0
+        self._noisy_coil = False
         self.common, self.suspect = 1.0, ""
 
     def compared(self, reading: Reading, plan: Plan, limits: Limits) -> list[Finding]:
@@ -100,7 +128,7 @@ class _Level:
         found = self._dead(reading, limits["coil"])
         power = noise_power(reading, plan)
         if len(self._usual) == len(power) > 1:
-            found += self._noisy(power / np.maximum(self._usual, 1e-30), reading, plan, limits)
+            found += self._noisy(power, reading, plan, limits)
         if not self.suspect:
             self._learn(power)
         return found
@@ -117,6 +145,8 @@ class _Level:
 
     def _dead(self, reading: Reading, limit: Limit) -> list[Finding]:
         largest = reading.peaks.astype(np.float64) ** 2
+        if not self._weak.any() and np.all(largest >= self._smallest):  # as nearly always
+            return []
         weak = (largest * limit.amber < self._smallest) & np.isfinite(self._smallest)
         if not weak.any():
             self._smallest = np.minimum(self._smallest, largest)
@@ -128,23 +158,21 @@ class _Level:
         fell = self._smallest / np.maximum(largest, 1e-30)
         return [_broken(reading, coil, float(fell[coil]), limit, dead=True) for coil in at]
 
-    def _noisy(self, ratios: Real, reading: Reading, plan: Plan, limits: Limits) -> list[Finding]:
+    def _noisy(self, power: Real, reading: Reading, plan: Plan, limits: Limits) -> list[Finding]:
         limit, level = limits["coil"], limits["noise level"]
-        least = ratios.min(axis=0)
-        common = float(np.sort(least)[least.size // 2])
-        central = abs(reading.line / plan.lines - 0.5) < _OUTER
-        strong = least > limit.amber * max(common, 1.0)
-        if strong.any():
-            ratios = ratios[:, ~strong]
-            self.suspect = self.suspect or "coil"
-        mean, found = float(ratios.sum(axis=1).min()) / max(ratios.shape[1], 1), []
+        common, mean, odd = _against(power, self._usual, limit.amber)
+        self.suspect = self.suspect or ("coil" if odd else "")
         self.common = mean if mean > _CHANGED else 1.0
-        if central:
+        if abs(reading.line / plan.lines - 0.5) < _OUTER:
             return []
+        found = []
+        if odd or self._noisy_coil:
+            least = np.min(power / np.maximum(self._usual, 1e-30), axis=0)
+            self._strong = np.where(least > limit.amber * max(common, 1.0), self._strong + 1, 0)
+            self._noisy_coil = odd
+            at = np.flatnonzero(self._strong == _IN_A_ROW).tolist()
+            found = [_broken(reading, coil, float(least[coil]), limit, dead=False) for coil in at]
         self._raised = self._raised + 1 if common >= level.amber else 0
-        self._strong = np.where(strong, self._strong + 1, 0)
-        at = np.flatnonzero(self._strong == _IN_A_ROW).tolist()
-        found += [_broken(reading, coil, float(least[coil]), limit, dead=False) for coil in at]
         return [*found, _noisier(reading, common, level)] if self._raised == _IN_A_ROW else found
 
 

@@ -41,7 +41,7 @@ def enter(
     rays, nodes
         (1 + rows, width) float32 and (width,) int32, written; weights stand in the first row.
     values
-        (rows, columns) float32.
+        (rows, columns) float32; what is no finite number counts as 0, so that it spoils its ray and not the image.
     weight
         (1 + columns + 2,) float32 of columns -1 ... columns + 1; 0 beyond the ends.
     column, part
@@ -57,7 +57,8 @@ def enter(
         rays[0, j] = weight[left] + part[j] * (weight[left + np.uintp(1)] - weight[left])
     for row in range(len(values)):
         for at in range(columns):
-            weighted[at + 1] = weight[at + 1] * values[row, at]
+            value = weight[at + 1] * values[row, at]
+            weighted[at + 1] = value if value - value == 0 else np.float32(0)
         for j in range(column.size):
             left = np.uintp(column[j] + 1)
             rays[1 + row, j] = weighted[left] + part[j] * (weighted[left + np.uintp(1)] - weighted[left])
@@ -81,20 +82,6 @@ def _interpolation(weight: Real, first: Whole, a: Whole, b: Whole, c: Whole, d: 
         weight[3, j] = -both * (x - before) / (after * (after - width))
         weight[1, j] *= (x - before) * (x - after) / (before * after)
         weight[2, j] *= (x - before) * (x - after) / ((width - before) * (width - after))
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _scatter(rows: Real, channel: int, first: Whole, met: Whole, step: int, value: Real) -> None:
-    count, last = rows.shape[0], first.size - 1
-    turns = (first[0] + step) // count
-    for j in range(first.size):  # a row is at most half a turn from the first one's: no division for each
-        row, back = first[j] + step - turns * count, turns % 2 != 0
-        if row >= count:
-            row, back = row - count, not back
-        elif row < 0:
-            row, back = row + count, not back
-        if met[j] > step:
-            rows[np.uintp(row), channel, np.uintp(last - j if back else j)] += value[j]
 
 
 @compiled("void(f4[:,:,::1], f4[:,:,::1], i4[:,::1], i8, b1)")
@@ -122,16 +109,24 @@ def deposit(rows: Real, ring: Real, nodes: Whole, oldest: int, cubic: bool) -> N
         first[j] = (nodes[order[1], j] + (TICKS - 1)) >> 12
         met[j] = ((nodes[order[2], j] + (TICKS - 1)) >> 12) - first[j]
         most = max(most, met[j])
-    weight, value = np.empty((4, width), np.float32), np.empty(width, np.float32)
+    weight, value = np.empty((4, width), np.float32), np.empty((channels, width), np.float32)
+    turns = first[0] // rows.shape[0]
     for step in range(most):
         _interpolation(weight, first, nodes[order[0]], nodes[order[1]], nodes[order[2]], nodes[order[3]], step, cubic)
         for channel in range(channels):
-            a, b, c, d = (
-                ring[order[0], channel],
-                ring[order[1], channel],
-                ring[order[2], channel],
-                ring[order[3], channel],
-            )
+            a, b = ring[order[0], channel], ring[order[1], channel]
+            c, d = ring[order[2], channel], ring[order[3], channel]
             for j in range(width):
-                value[j] = weight[0, j] * a[j] + weight[1, j] * b[j] + weight[2, j] * c[j] + weight[3, j] * d[j]
-            _scatter(rows, channel, first, met, step, value)
+                value[channel, j] = (
+                    weight[0, j] * a[j] + weight[1, j] * b[j] + weight[2, j] * c[j] + weight[3, j] * d[j]
+                )
+        for j in range(width):  # a row is at most half a turn from the first one's: no division for each
+            row, back = first[j] + step - turns * rows.shape[0], turns % 2 != 0
+            if row >= rows.shape[0]:
+                row, back = row - rows.shape[0], not back
+            elif row < 0:
+                row, back = row + rows.shape[0], not back
+            if met[j] > step:
+                at = np.uintp(width - 1 - j if back else j)
+                for channel in range(channels):
+                    rows[np.uintp(row), channel, at] += value[channel, j]
