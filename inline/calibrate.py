@@ -17,9 +17,11 @@ from inline.console import version
 from inline.errors import ConfigurationError, ScanError, StorageError, StreamError
 from inline.header import Scan
 from inline.mrd.messages import Acquisition, Header
-from inline.scan import Readout
+from inline.pipelines.cartesian import cartesian
+from inline.pipelines.epi import epi
+from inline.scan import Context, Pipeline, Readout
 from inline.scanner.recording import Recording
-from inline.stages.quality import SILENT
+from inline.stages.onlooker import Looker, worth_a_look
 from inline.stages.watching import plan, reading
 from qc.calibrate import content, proposed, toml
 from qc.finding import Finding
@@ -51,18 +53,16 @@ class Measure:
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
-    name: measure
-    for name, measure in {
-        "motion": Measure("motion", ("motion", "motion impact"), alone=False),
-        "spikes": Measure("spikes", ("spikes",)),
-        "interference": Measure("interference", ("interference",)),
-        "echo shift": Measure("echo", ("echo shift",)),
-        "navigator": Measure("echo", ("navigator",)),
-    }.items()
-    if measure.monitor not in SILENT
+    "motion": Measure("motion", ("motion", "motion impact"), alone=False),
+    "spikes": Measure("spikes", ("spikes",)),
+    "interference": Measure("interference", ("interference",)),
+    "echo shift": Measure("echo", ("echo shift",)),
+    "navigator": Measure("echo", ("navigator",)),
 }
-"""What can be calibrated: measures with a score for every scan, and no count of events that may not be. Where nobody
-hears a monitor its limits raise no alarm."""
+"""What can be calibrated: measures with a score for every scan, and no count of events that may not be."""
+
+IMAGE_MEASURES: Final = ("displacement", "entropy change", "SNR drop", "aliasing", "motion in image")
+"""The same of images; those that compare images need scans of several repetitions."""
 
 
 def calibrate(
@@ -102,7 +102,7 @@ def calibrate(
         if own in digests[:number]:
             raise ConfigurationError(f"{path} is the same scan as {paths[digests.index(own)]}; give each once")
     each = [_scores_of(path) for path in paths]
-    scores = {name: [one[name] for one in each] for name in MEASURES}
+    scores = {name: [one[name] for one in each] for name in (*MEASURES, *IMAGE_MEASURES)}
     try:
         found = proposed(scores, amber, red)
         origin = {
@@ -122,7 +122,7 @@ def calibrate(
     for name, values in scores.items():
         limit, before = found.get(name), SHIPPED[name]
         after = f"amber {limit.amber:g}, red {limit.red:g}" if limit else "never seen, left as it is"
-        say(f"{name:<14}largest {max(values):<10.4g}{after} (shipped: amber {before.amber:g}, red {before.red:g})")
+        say(f"{name:<17}largest {max(values):<10.4g}{after} (shipped: amber {before.amber:g}, red {before.red:g})")
     say(f"{output}: {len(paths)} scans; name it as `limits` in the node's settings")
     return 0
 
@@ -143,6 +143,18 @@ def verify(path: Path, say: Callable[[str], None]) -> int:
         f"{made.get('node_version', '?')}, {made.get('date', '?')}"
     )
     return 0
+
+
+def image_scores(scan: Scan, readouts: Iterator[Readout]) -> dict[str, float]:
+    """Return the largest score of each measure in the images of a scan, 0 where it has none."""
+    pipeline = epi if scan.encodings[0].trajectory == "epi" else cartesian
+    unwatched: Pipeline = pipeline.__wrapped__  # type: ignore[attr-defined]
+    looker = Looker(SHIPPED, scan)
+    for image in unwatched(readouts, scan, Context(report=lambda _: None)):
+        if worth_a_look(image):
+            looker.look(image)
+    each = looker.measured.values()
+    return {name: max((one.get(name, 0.0) for one in each), default=0.0) for name in IMAGE_MEASURES}
 
 
 def scores(scan: Scan, readouts: Iterator[Readout]) -> dict[str, float]:
@@ -189,7 +201,9 @@ def _overheard(make: Factory, name: str, largest: dict[str, float]) -> Factory:
 def _scores_of(path: Path) -> dict[str, float]:
     try:
         with _opened(path) as (scan, readouts):
-            return scores(scan, readouts)
+            found = scores(scan, readouts)
+        with _opened(path) as (scan, readouts):
+            return found | image_scores(scan, readouts)
     except StreamError as error:
         raise ConfigurationError(f"{path} is no whole scan: {error}") from error
 

@@ -97,6 +97,7 @@ def _send(commands: Any) -> None:
     command.add_argument("--config", metavar="NAME", default="", help="route to run (default: by the trajectory)")
     command.add_argument("--param", action="append", default=[], metavar="K=V", help="parameter of the route")
     command.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="store the images that come back")
+    command.add_argument("--dicom", type=Path, metavar="DIR", help="store CT images as DICOM objects, too")
     pace = command.add_mutually_exclusive_group()
     pace.add_argument("--paced", action="store_true", help="at the pace of the file's time stamps")
     pace.add_argument("--rate", type=_positive, metavar="HZ", help="readouts per second")
@@ -125,6 +126,11 @@ def _run_send(arguments: argparse.Namespace) -> int:
             with open_source(arguments.file) as recording:
                 store.header(recording.xml)
             store.images(arrival.image for arrival in conversation.images)
+        if arguments.dicom is not None:
+            from inline.dicom.ct_image import save
+
+            with open_source(arguments.file) as recording:
+                save((arrival.image for arrival in conversation.images), recording.xml, arguments.dicom)
     return _tell(summarise(conversation), as_json=arguments.json)
 
 

@@ -25,6 +25,8 @@ _WHITE = 4095
 """Largest stored value: consoles expect twelve bits."""
 _TYPE_LETTER = {ImageType.MAGNITUDE: "M", ImageType.PHASE: "P", ImageType.REAL: "R", ImageType.IMAG: "I"}
 _ANATOMY = "magnitude"
+_CT = ("CT", "CT preview")
+_LEAST_HU, _AIR_HU = -1024, -1000
 
 
 @cache
@@ -39,8 +41,9 @@ def version() -> str:
 def to_wire(image: Image, scan: Scan, config_sha256: str, limits: str = SHIPPED_ORIGIN) -> m.Image:
     """Dress an image for the wire.
 
-    Real pixels are stored as 12-bit integers with ``RescaleSlope`` and ``RescaleIntercept`` (value = pixel * slope +
-    intercept), complex ones as they are. Pixels that are not finite become zero and are counted in the meta.
+    CT numbers are stored as whole HU, other real pixels as 12-bit integers, with ``RescaleSlope`` and
+    ``RescaleIntercept`` (value = pixel * slope + intercept), complex ones as they are. Pixels that are not finite
+    become zero, or air, and are counted in the meta.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def to_wire(image: Image, scan: Scan, config_sha256: str, limits: str = SHIPPED_
         pixels: npt.NDArray[Any] = image.pixels.astype("<c8", copy=False)
         scaling: Meta = {}
     else:
-        pixels, scaling = _stored(image.pixels)
+        pixels, scaling = _hounsfield(image.pixels) if image.quantity in _CT else _stored(image.pixels)
     meta = {**_meta(image, scan), **scaling, "Config_sha256": config_sha256, "QC_limits": limits, **image.meta}
     return m.Image(_header(image, pixels), to_xml(meta), pixels)
 
@@ -136,6 +139,17 @@ def _stored(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Meta]:
         "WindowWidth": _WHITE if lowest >= 0 else 2 * _WHITE,
     }
     return stored, meta | ({"Pixels_not_finite": broken} if broken else {})
+
+
+def _hounsfield(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Meta]:
+    """Store CT numbers as CT consoles expect them, whole HU from -1024 on; signed, since noise in air falls below."""
+    finite = np.isfinite(pixels)
+    broken = int(finite.size - finite.sum())
+    whole = np.rint(np.where(finite, pixels, _AIR_HU) - _LEAST_HU)
+    kind = np.dtype("<i2")
+    stored = np.clip(whole, np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
+    meta: Meta = {"RescaleSlope": 1, "RescaleIntercept": _LEAST_HU, "RescaleType": "HU"}
+    return stored, {**meta, **({"Pixels_not_finite": broken} if broken else {})}
 
 
 def _header(image: Image, pixels: npt.NDArray[Any]) -> np.void:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from hardware.threads import cores
 from inline import console
+from inline.demo_ct import ct_exhibit
 from inline.mrd.messages import Acquisition, Close, Image, Message
 from inline.own_node import own_node
 from inline.report import Exhibit, Remark, render
@@ -78,6 +79,13 @@ SCENES: Final = (
         "The head shifts by 3 mm when 60 % of the lines are measured; the console hears of it while the scan runs.",
         "cartesian",
         {"motion": (Motion("step", 3e-3, 0.6),), "order": "interleaved", "prescan": 24},
+    ),
+    Scene(
+        "Low-dose CT of the chest",
+        "A quarter of the dose, 1152 views of one row of 736 columns in a second. Each view is worked into the image "
+        "as it arrives; a preview comes every quarter turn, after the last view the image, then the network's.",
+        "ct",
+        {"dose": 0.25, "turn_s": 1.0},
     ),
     Scene(
         "Head, scan stopped early",
@@ -145,6 +153,8 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
     remarks += [Remark("red", summary.broken)] if summary.broken else []
     if not conversation.images:
         return Exhibit(scene.name, scene.description, None, None, "", "", "red", scan_s, float("nan"), remarks)
+    if scene.kind == "ct":
+        return ct_exhibit(scene.name, scene.description, path, conversation, summary, scan_s, remarks)
     image, facts = conversation.images[-1].image, summary.images[-1]
     return Exhibit(
         name=scene.name,

@@ -34,6 +34,30 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Plate:
+    """One picture of a scan.
+
+    Attributes
+    ----------
+    pixels
+        (y, x) float32.
+    caption, note
+        What it shows, and in which window.
+    dark, bright
+        Values of the darkest and the brightest shade.
+    glowing
+        Whether it is a difference, shown in colours.
+    """
+
+    pixels: Pixels
+    caption: str
+    note: str
+    dark: float
+    bright: float
+    glowing: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Exhibit:
     """One scan on the page.
 
@@ -55,6 +79,8 @@ class Exhibit:
         From the last readout due to the last byte of the shown image; NaN where nothing came back.
     facts
         Further lines: name to text.
+    plates
+        What to show, where it is not image, truth and their difference.
     """
 
     name: str
@@ -68,6 +94,7 @@ class Exhibit:
     latency_s: float
     remarks: Sequence[Remark] = ()
     facts: dict[str, str] = field(default_factory=dict)
+    plates: Sequence[Plate] = ()
 
     @property
     def scale(self) -> float:
@@ -138,6 +165,8 @@ def _plates(exhibit: Exhibit) -> str:
     image, truth = exhibit.image, exhibit.truth
     if image is None:
         return "<p>No image came back.</p>"
+    if exhibit.plates:
+        return _gallery("".join(_own_figure(plate) for plate in exhibit.plates), image)
     white = float(np.quantile(image if truth is None else truth * exhibit.scale, 0.998))
     unit = escape(exhibit.unit)
     plates = [_figure(_grey(image, white), "Reconstructed", f"{escape(exhibit.quantity)}, white is {white:.3g} {unit}")]
@@ -149,7 +178,16 @@ def _plates(exhibit: Exhibit) -> str:
         ends = f'<i class="ramp"></i><span class="ends"><b>0</b><b>{full:.3g} {unit}</b></span>'
         glow = _embers(np.abs(image - scaled) / full)
         plates.append(_figure(glow, f"Difference, brightest at {_FULL_ERROR:.0%} of white", ends))
-    return f'<div class="plates" style="--shape: {image.shape[1]}/{image.shape[0]}">{"".join(plates)}</div>'
+    return _gallery("".join(plates), image)
+
+
+def _gallery(figures: str, image: Pixels) -> str:
+    return f'<div class="plates" style="--shape: {image.shape[1]}/{image.shape[0]}">{figures}</div>'
+
+
+def _own_figure(plate: Plate) -> str:
+    fraction = (plate.pixels - plate.dark) / (plate.bright - plate.dark)
+    return _figure(_embers(fraction) if plate.glowing else _grey(fraction, 1.0), plate.caption, escape(plate.note))
 
 
 def _figure(picture: Picture.Image, caption: str, note: str) -> str:

@@ -59,6 +59,7 @@ ROUTES: Final = {
     for route in (
         Route("cartesian", "inline.pipelines.cartesian:cartesian", "Cartesian scans, GRAPPA where lines are skipped"),
         Route("epi", "inline.pipelines.epi:epi", "echo-planar imaging with ghost correction"),
+        Route("ct", "inline.pipelines.ct:ct", "CT views, fan beam, cone beam and helix, classical and deep"),
         Route("invert", "inline.pipelines.invert:invert", "images with their contrast inverted, to test a connection"),
         Route(RECORD, "inline.pipelines.record:record", "keep the raw data, send nothing back"),
         Route(DEPENDENCIES, "inline.pipelines.record:record", "tell which noise measurements are known"),

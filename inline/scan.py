@@ -202,7 +202,7 @@ class Image:
     method_reason: str = ""
     series: int = 1
     index: int = 1
-    meta: Mapping[str, str | float | int | list[float]] = field(default_factory=dict)
+    meta: Mapping[str, str | float | int | list[float] | list[str]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     checked: bool = True
     time_stamp: int = 0

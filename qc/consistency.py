@@ -153,7 +153,7 @@ class Conjugates:
         self._views = np.zeros((self._kept, len(gamma)), np.float32)
         self._numbers = np.full(self._kept, -1, np.int64)
 
-    def add(self, number: int, values: Values, photons: float) -> float | None:
+    def add(self, number: int, values: Values, photons: Real) -> float | None:
         """Add one view and compare it with those it meets.
 
         Parameters
@@ -163,7 +163,7 @@ class Conjugates:
         values
             (columns,) float32 line integrals in the plane of the source.
         photons
-            Through air at an element.
+            (columns,) float64 through air at each element.
 
         Returns
         -------
@@ -246,7 +246,7 @@ def _spread(
 
 @compiled(
     "Tuple((float64, int64))(float32[::1], float32[:, ::1], int64[::1], int64, int64[::1], int64[::1], float64[::1],"
-    "int64[::1], float64[::1], float64)"
+    "int64[::1], float64[::1], float64[::1])"
 )
 def _compare(
     values: Values,
@@ -258,7 +258,7 @@ def _compare(
     across: Real,
     view: Whole,
     along: Real,
-    photons: float,
+    photons: Real,
 ) -> tuple[float, int]:  # pragma: no cover
     """Sum squared differences of rays from those that run the other way, over their variance.
 
@@ -271,7 +271,7 @@ def _compare(
         if earlier < 0 or numbers[earlier % kept] != earlier or numbers[(earlier + 1) % kept] != earlier + 1:
             continue
         mine = values[columns[k]]
-        other, variance, bend = 0.0, math.exp(min(mine, 30.0)), 0.0
+        other, variance, bend = 0.0, math.exp(min(mine, 30.0)) / photons[columns[k]], 0.0
         for row in range(2):
             weight = along[k] if row else 1 - along[k]
             ray = views[(earlier + row) % kept]
@@ -279,8 +279,8 @@ def _compare(
             here, beyond = ray[j], ray[j + 1]
             other += weight * ((1 - across[k]) * here + across[k] * beyond)
             share = weight * weight * ((1 - across[k]) ** 2 + across[k] ** 2)
-            variance += share * math.exp(min(0.5 * (here + beyond), 30.0))
+            variance += share * math.exp(min(0.5 * (here + beyond), 30.0)) / photons[j]
             bend = max(bend, abs(ray[j - 1] - 2 * here + beyond), abs(here - 2 * beyond + ray[j + 2]))
-        total += (mine - other) ** 2 / (variance / photons + bend**2 / 16)
+        total += (mine - other) ** 2 / (variance + bend**2 / 16)
         pairs += 1
     return total, pairs

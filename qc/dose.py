@@ -14,38 +14,65 @@ from collections import deque
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from qc.finding import Finding, Severity, Where
 from qc.limits import Limits
 from qc.sight import Check, Known, Values
 
+Real = npt.NDArray[np.float64]
+
 _MEDIAN_OF_SQUARES: Final = 0.45494  # of a normal variable of unit variance
 _FEWEST: Final = 32  # elements that a dose is worked out from
-_EVERY: Final = 16  # views: the median costs more than everything else that is done with a view
+_EVERY: Final = 16  # views: noise is looked at in so many a time
+_BLOCK: Final = 32  # columns with one number of photons
+_AIR: Final = 0.1  # line integral
 
 
-def photons(earlier: Values, before: Values, now: Values) -> float:
-    """Estimate from a row of three consecutive views how many photons reach an element through air.
+def quanta(earlier: Values, before: Values, now: Values) -> Real:
+    """Return what a row of three consecutive views says of the photons that reach each element through air.
 
     Returns
     -------
-    float
-        NaN where too little of the body is seen, infinite where there is no noise.
+    ndarray
+        (columns,) squares whose expectation is one over the photons; NaN where only air is seen, which is often set to
+        zero.
     """
-    earlier, before, now = earlier[::2], before[::2], now[::2]  # half of the elements tell as much, in half the time
-    seen = before > 0.1  # what passes through air is often set to zero
-    if np.count_nonzero(seen) < _FEWEST:
+    difference = now.astype(np.float64) - 2 * before + earlier
+    return np.where(before > _AIR, difference**2 * np.exp(-np.minimum(before, 30.0)) / 6, np.nan)
+
+
+def photons(squares: Real) -> float:
+    """Return the photons that squares from `quanta` tell of: NaN if they are too few, infinite without noise."""
+    seen = squares[np.isfinite(squares)]
+    if seen.size < _FEWEST:
         return math.nan
-    difference = (now - 2 * before + earlier)[seen]
-    power = float(np.median(difference**2 * np.exp(-np.minimum(before[seen], 30.0))))
-    return 6 * _MEDIAN_OF_SQUARES / power if power > 0 else math.inf
+    power = float(np.median(seen))
+    return _MEDIAN_OF_SQUARES / power if power > 0 else math.inf
+
+
+def profile(squares: Real) -> Real:
+    """Return the photons of each column: a bowtie filter lets fewer through at the ends.
+
+    Parameters
+    ----------
+    squares
+        (views, columns) from `quanta`.
+    """
+    starts = range(0, squares.shape[1], _BLOCK)
+    found = np.array([photons(squares[:, start : start + _BLOCK]) for start in starts])
+    known = np.flatnonzero(np.isfinite(found))
+    if not known.size:
+        return np.full(squares.shape[1], np.nan)
+    middles = np.minimum(np.array(starts) + _BLOCK / 2, squares.shape[1])
+    return np.asarray(np.interp(np.arange(squares.shape[1]), middles[known], found[known]))
 
 
 def dose(limits: Limits, known: Known) -> Check:
     """Follow the dose, and compare it with what the scanner says it gave."""
     recent: deque[Values] = deque(maxlen=3)
-    told: list[tuple[float, float]] = []
-    before: list[float] = []
+    squares: list[Real] = []
+    promised: list[float] = []
     found: list[Finding] = []
     views = first = 0
     while True:
@@ -55,24 +82,23 @@ def dose(limits: Limits, known: Known) -> Check:
             recent.append(sight.middle.copy())
             first = sight.number if views == 0 else first
             views += 1
-            if len(recent) == 3 and (views % _EVERY == 0 or math.isnan(known.photons)):
-                told.append((photons(*recent), sight.promised))
-                known.photons = told[-1][0] if math.isnan(known.photons) else known.photons
-        if told and (sight is None or views >= known.quarter):
-            known.photons = float(np.median([photon for photon, _ in told]))
-            found = _compared(told, before, limits, Where(readouts=(first, first + views - 1)))
-            before.append(known.photons)
-            known.measures["Photons_measured"] = float(np.median(before))
-            views, told = 0, []
+            if len(recent) == 3 and (views % _EVERY == 0 or not squares):
+                squares.append(quanta(*recent))
+                promised.append(sight.promised)
+        if squares and (sight is None or views >= known.quarter):
+            known.photons = profile(np.stack(squares))
+            level = photons(np.concatenate(squares))
+            known.measures["Photons_measured"] = round(level, 1)
+            found = _compared(level, float(np.median(promised)), limits, Where(readouts=(first, first + views - 1)))
+            views, squares, promised = 0, [], []
 
 
-def _compared(told: list[tuple[float, float]], before: list[float], limits: Limits, where: Where) -> list[Finding]:
+def _compared(level: float, promised: float, limits: Limits, where: Where) -> list[Finding]:
     """Compare the noise of a quarter turn with what was promised."""
     limit = limits["dose"]
-    parts = [promised / found for found, promised in told if promised > 0 and found > 0]
-    if not parts or limit.colour(float(np.median(parts))) is Severity.GREEN:
+    excess = promised / level if level > 0 else 0.0
+    if limit.colour(excess) is Severity.GREEN:
         return []
-    excess = float(np.median(parts))
     return [
         Finding(
             limit.colour(excess),

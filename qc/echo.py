@@ -16,7 +16,7 @@ from qc.reading import Kind, Reading
 def echo(limits: Limits, situation: Situation) -> Monitor:
     """Watch the place of the echo in the central line against the first of its slice, and the navigators."""
     first: dict[tuple[int, int, bool, int], npt.NDArray[np.complex64]] = {}
-    places: dict[tuple[int, ...], int] = {}
+    central: dict[tuple[int, ...], npt.NDArray[np.complex64]] = {}
     found: list[Finding] = []
     while True:
         reading = yield found
@@ -33,14 +33,24 @@ def echo(limits: Limits, situation: Situation) -> Monitor:
         elif reading.kind is Kind.IMAGING and situation.plans[reading.encoding].cartesian:
             plan = situation.plans[reading.encoding]
             if (reading.line, reading.partition) == (plan.lines // 2, plan.partitions // 2):
-                place, position = _peak(reading), (reading.encoding, *reading.counters[:3])
-                found = _said(reading, "echo shift", float(abs(place - places.setdefault(position, place))), limits)
+                position = reading.encoding, *reading.counters[:3]
+                before = central.setdefault(position, reading.profile)
+                found = _said(reading, "echo shift", abs(shift(before, reading.profile)), limits)
 
 
-def _peak(reading: Reading) -> int:
-    """Return the sample of the highest power over all coils."""
-    interleaved = reading.samples.view(np.float32)
-    return int(np.argmax(np.einsum("ci,ci->i", interleaved, interleaved).reshape(-1, 2).sum(axis=1)))
+def shift(first: npt.NDArray[np.complex64], now: npt.NDArray[np.complex64]) -> float:
+    """Return by how many samples an echo moved, from the slope of the phase that this puts along x.
+
+    Parameters
+    ----------
+    first, now
+        (coils, x) profiles of the same line.
+    """
+    if first.shape != now.shape or not now.size:
+        return 0.0
+    turned: npt.NDArray[np.complex64] = np.einsum("cx,cx->x", first.conj(), now)
+    slope = float(np.angle(np.vdot(turned[:-1], turned[1:])))
+    return float(slope * now.shape[1] / (2 * np.pi))
 
 
 def difference(first: npt.NDArray[np.complex64], now: npt.NDArray[np.complex64]) -> float:
@@ -57,7 +67,7 @@ _WORDS: Final = {
 
 def _said(reading: Reading, cause: str, value: float, limits: Limits) -> list[Finding]:
     limit = limits[cause]
-    if value < limit.amber:
+    if not value >= limit.amber:  # nothing is said of what is no number either
         return []
     what, action = _WORDS[cause]
     return [

@@ -27,6 +27,8 @@ _LEAST_OFF: Final = 0.05
 
 _SIGMAS: Final = 4.0  # twice, in two quarter turns
 
+_MANY: Final = 0.05  # of the elements: if more never change, it is the scan that has no noise
+
 
 def detector(limits: Limits, known: Known) -> Check:
     """Judge the elements after each quarter turn and at the end."""
@@ -104,17 +106,18 @@ class Columns:
         off = deviation(mean)
         noise = np.sqrt(3 * self._changes) / max(self.views, 1)  # of the line through two neighbours and this element
         stuck = (self._changes == 0) & (mean != 0)
-        bad = (np.abs(off) > np.maximum(least, _SIGMAS * noise)) | (stuck & ~stuck.all())
+        bad = (np.abs(off) > np.maximum(least, _SIGMAS * noise)) | (stuck & (stuck.mean() < _MANY))
         lasting = np.zeros_like(bad) if self._before is None else bad & self._before
         self.views, self._before = 0, bad
         return [(int(row), int(column)) for row, column in np.argwhere(lasting)]
 
 
 def deviation(mean: Real) -> Real:
-    """Return how far each element lies off the straight lines through its two neighbours on either side.
+    """Return how far each element lies off the lines through two neighbours: two before it, two after it, one of each.
 
-    The smaller of both deviations if they have one sign, else none: at the edge of a body that lies about the axis one
-    side predicts well. The two outermost columns are not judged.
+    The smallest of the three deviations if they have one sign, else none: at the edge of a body that lies about the
+    axis one line predicts well, and where the body is round the third lies on the other side. The two outermost columns
+    are not judged.
 
     Parameters
     ----------
@@ -125,8 +128,10 @@ def deviation(mean: Real) -> Real:
     middle = mean[:, 2:-2]
     left = middle - (2 * mean[:, 1:-3] - mean[:, :-4])
     right = middle - (2 * mean[:, 3:-1] - mean[:, 4:])
-    smaller = np.where(np.abs(left) < np.abs(right), left, right)
-    off[:, 2:-2] = np.where(left * right > 0, smaller, 0)
+    both = middle - (mean[:, 1:-3] + mean[:, 3:-1]) / 2
+    ways = np.stack([left, right, both])
+    agreed = np.abs(np.sign(ways).sum(0)) == len(ways)
+    off[:, 2:-2] = np.where(agreed, np.sign(both) * np.abs(ways).min(0), 0)
     return off
 
 
@@ -153,7 +158,7 @@ def flat(values: Values) -> tuple[int, int, int]:  # pragma: no cover
             beyond += value < -0.5
             if column and value == values[row, column - 1]:
                 bright += value == least != 0 and most != least
-                dark += value == most and most != least
+                dark += value == most and (most != least or most > 0)
     return bright, dark, beyond
 
 

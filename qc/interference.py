@@ -6,25 +6,30 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from qc.finding import Finding, Where
 from qc.limits import Limits
 from qc.monitor import Monitor, Situation
 from qc.reading import Kind, Reading
+from qc.samples import peak, spectrum
 
 Real = npt.NDArray[np.float64]
 
 _OUTER: Final = 0.12  # cycles per pixel from where on the object is weak
 _MEMORY: Final = 16  # readouts over which the power of a column is averaged
-_SOON: Final = 4  # readouts over which it is averaged to suspect something
+_SOON: Final = 4  # readouts between two looks
 _HOLD: Final = 64  # readouts that stay suspect after one: in the centre of k-space the object hides it
-_BESIDE: Final = (3, 4, 5, 6)  # columns to either side that a column is compared with
 
 
 def interference(limits: Limits, situation: Situation) -> Monitor:
-    """Watch for a frequency that stands out in readouts far from the centre of k-space, whatever their line."""
+    """Watch for a frequency that stands out in readouts far from the centre of k-space, whatever their line.
+
+    Small structures stand out too. So what is found in the inner half of kx, where the object is, must be found in the
+    outer half as well, where a transmitter is as strong and the object is not.
+    """
     limit = limits["interference"]
-    averages: dict[int, tuple[int, Real, Real]] = {}
+    averages: dict[int, _Average] = {}
     suspicious = 0
     found: list[Finding] = []
     while True:
@@ -32,44 +37,60 @@ def interference(limits: Limits, situation: Situation) -> Monitor:
         found = []
         if reading is None or reading.kind is not Kind.IMAGING or not reading.profile.shape[1]:
             continue
-        suspicious = max(suspicious - 1, 0)
-        situation.suspect = "interference" if suspicious else situation.suspect
         plan = situation.plans[reading.encoding]
-        if abs(reading.line / plan.lines - 0.5) < _OUTER:
+        own = spectrum(reading.profile)
+        central = abs(reading.line / plan.lines - 0.5) < _OUTER
+        if suspicious or (not central and peak(own)[0] >= limit.amber):
+            situation.suspect = "interference"
+        suspicious = max(suspicious - 1, 0)
+        if central:
             continue
-        count, average, soon = averages.get(reading.encoding, (0, np.zeros(0), np.zeros(0)))
-        power = _power(reading)
-        if len(average) != len(power):
-            count, average, soon = 0, np.zeros_like(power), np.zeros_like(power)
-        average = average + (power - average) / min(count + 1, _MEMORY)
-        soon = soon + (power - soon) / min(count + 1, _SOON)
-        averages[reading.encoding] = count + 1, average, soon
-        if count % _SOON:
+        average = averages.get(reading.encoding)
+        if average is None or len(average.power) != len(own):
+            average = averages[reading.encoding] = _Average(len(own))
+        average.take(own, reading)
+        if average.count % _SOON or average.count < _MEMORY:
             continue
-        if peak(soon)[0] >= limit.red:
-            situation.suspect, suspicious = "interference", _HOLD
-        if count + 1 < _MEMORY:
-            continue
-        height, column = peak(average)
-        if height >= limit.amber:
-            found = [_finding(reading, height, column - len(power) // 2, limits)]
+        height, column = peak(average.power)
+        average.doubtful = height >= limit.amber
+        if average.doubtful and average.outside() >= limit.amber:
+            suspicious = _HOLD
+            found = [_finding(reading, height, column - len(own) // 2, limits)]
 
 
-def peak(power: Real) -> tuple[float, int]:
-    """Return the largest power of a column over the strongest of its neighbours, and which column it is."""
-    wide = np.concatenate([power[-_BESIDE[-1] :], power, power[: _BESIDE[-1]]])  # frequencies are periodic
-    starts = [_BESIDE[-1] + shift for beside in _BESIDE for shift in (beside, -beside)]
-    around = np.maximum.reduce([wide[start : start + len(power)] for start in starts])
-    ratio = power / np.maximum(around, 1e-30)
-    column = int(np.argmax(ratio))
-    return float(ratio[column]), column
+class _Average:
+    """The power of each column over the latest readouts, and while something stands out, that of the outer half of kx.
 
+    Attributes
+    ----------
+    power
+        (columns,) over many readouts.
+    doubtful
+        Whether something stands out.
+    """
 
-def _power(reading: Reading) -> Real:
-    """Return the power in each column, coils scaled to equal means so that a strong one does not hide the rest."""
-    power = reading.profile.real**2 + reading.profile.imag**2
-    mean = power.mean(axis=1)
-    return np.asarray((1 / np.maximum(mean, 1e-30)) @ power / len(power), np.float64)
+    def __init__(self, columns: int) -> None:
+        self.power = np.zeros(columns)
+        self.count, self.doubtful = 0, False
+        self._outer, self._outer_count = np.zeros(0), 0
+
+    def take(self, own: Real, reading: Reading) -> None:
+        """Take a readout and its power in each column."""
+        self.count += 1
+        self.power += (own - self.power) / min(self.count, _MEMORY)
+        if not self.doubtful:
+            return
+        quarter = reading.samples.shape[1] // 4
+        ends = np.stack([reading.samples[:, :quarter], reading.samples[:, -quarter:]]) * np.hanning(quarter)
+        outer = spectrum(scipy.fft.ifft(ends).astype(np.complex64).reshape(-1, quarter))
+        if len(outer) != len(self._outer):
+            self._outer, self._outer_count = np.zeros_like(outer), 0
+        self._outer += outer
+        self._outer_count += 1
+
+    def outside(self) -> float:
+        """Return how much a frequency stands out in the outer half of kx; zero until that is known."""
+        return peak(self._outer)[0] if self._outer_count >= _SOON else 0.0
 
 
 def _finding(reading: Reading, height: float, column: int, limits: Limits) -> Finding:

@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from qc.comparisons import Comparisons
 from qc.finding import Finding, Severity, Where, runs, said
 from qc.kspace import LineSpace
 from qc.limits import Limits
 from qc.monitor import CannotAssessError, Monitor, Situation
 from qc.reading import Kind, Plan, Reading, field_of_view
-from qc.sums import LARGEST, cusum, moved
 
 Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -25,7 +25,7 @@ MEMORY: Final = 96 << 20
 FEWEST_COILS: Final = 4
 
 _ALONG_X: Final = 0.05  # root mean square |kx| of a head's lines in cycles per pixel
-_EVERY: Final = 4  # readouts between two looks at which lines are spoilt, once motion is known
+_EVERY: Final = 4  # readouts between two looks at what became of the k-space
 _NARROW: Final = 16  # columns below which there is nothing to divide into blocks
 
 Position: TypeAlias = tuple[int, ...]
@@ -90,7 +90,8 @@ def motion(limits: Limits, situation: Situation, spaces: Spaces | None = None) -
     Raises
     ------
     CannotAssessError
-        If the coils are few, lines are skipped or averaged, there was no noise scan, or no field of view to speak of.
+        If the coils are few, lines are skipped without a prescan or averaged, there was no noise scan, or no field of
+        view to speak of.
     """
     spaces = OrderedDict() if spaces is None else spaces
     found: list[Finding] = []
@@ -121,31 +122,22 @@ def last_word(position: Position, watched: Watched, limits: Limits) -> list[Find
     return _judged(position, watched, limits, final=True)
 
 
-def course(trace: npt.NDArray[np.void], number: int) -> Course:
-    """Return what the evidence of a k-space amounts to.
-
-    Parameters
-    ----------
-    trace
-        (lines,) records of `qc.kspace.TRACE`.
-    number
-        Lines of the encoded matrix.
-    """
-    away = moved(trace["state"], trace["jump"])
-    from_centre = (trace["line"] - number // 2) / number
-    travel = _travel(trace["excess"], trace["power"], from_centre, away)
-    return Course(_total(trace), away, travel, _impact(trace["energy"], from_centre, away, travel))
+def course(space: LineSpace) -> Course:
+    """Return what the evidence of a k-space amounts to."""
+    trace = space.trace
+    total, away = space.comparisons.course(len(trace))
+    from_centre = (trace["line"] - space.number // 2) / space.number
+    travel = _travel(space.comparisons, away)
+    away = away[:-1]
+    return Course(total, away, travel, _impact(trace["energy"], from_centre, away, travel))
 
 
-def _total(trace: npt.NDArray[np.void]) -> float:
-    return float(cusum(np.minimum(trace["state"] + trace["jump"], LARGEST)).max(initial=0.0))
-
-
-def _travel(excess: Real, power: Real, from_centre: Real, away: Mask) -> float:
-    """Return the displacement in pixels whose phase 2 pi k d makes the residuals of the lines that moved."""
-    turned = (2 * np.pi) ** 2 * (from_centre**2 + _ALONG_X**2) * power
-    seen = float(turned[away].sum())
-    return float(np.sqrt(excess[away].sum() / seen)) if seen > 0 else 0.0
+def _travel(comparisons: Comparisons, away: Mask) -> float:
+    """Return the displacement in pixels whose phase 2 pi k d makes the residuals between home and away."""
+    apart = comparisons.apart(away)
+    turned = (2 * np.pi) ** 2 * (comparisons.from_centre**2 + _ALONG_X**2) * comparisons.power
+    seen = float(turned[apart].sum())
+    return float(np.sqrt(comparisons.excess[apart].sum() / seen)) if seen > 0 else 0.0
 
 
 def _impact(energy: Real, from_centre: Real, away: Mask, travel: float) -> float:
@@ -165,6 +157,8 @@ def _taken(
     if reading.kind is Kind.REFERENCE:
         space.refer(reading.line, white)
         return []
+    if watched.plan.acceleration > 1 and not space.prescanned:
+        raise CannotAssessError("lines are skipped, and no prescan of them came before")
     found: list[Finding] = []
     if reading.repetition != watched.repetition:
         found = _judged(position, watched, limits, final=True)
@@ -172,7 +166,7 @@ def _taken(
         watched.said, watched.repetition = Severity.GREEN, reading.repetition
     space.take(reading.line, white, situation.noise_level, reading.number, reading.time_s)
     watched.since += 1
-    if watched.since >= _EVERY and _total(space.trace) >= limits["motion"].amber:
+    if watched.since >= _EVERY:
         found += _judged(position, watched, limits)
     return found
 
@@ -195,8 +189,8 @@ def untested(plan: Plan) -> str:
     """Return why motion is not judged in a scan: there clean ones were called spoilt, or the wrong lines named."""
     if not plan.cartesian:
         return "lines are not read one at a time"
-    if plan.acceleration > 1:
-        return "lines are skipped, and motion is told from what neighbouring lines know of each other"
+    if plan.acceleration > 1 and not plan.prescan:
+        return "lines are skipped and there is no prescan: too few lines tell what others should have been"
     if plan.averages > 1:
         return "lines are averaged, and motion between averages is not told apart yet"
     return ""
@@ -213,7 +207,9 @@ def _judged(position: Position, watched: Watched, limits: Limits, *, final: bool
     """Work out which lines are spoilt; say so if it is worse than what was said, or for the last time."""
     watched.since = 0
     trace = watched.space.trace
-    what = course(trace, watched.space.number)
+    what = course(watched.space)
+    watched.space.total = what.total
+    trace["total"][-1:] = what.total
     if what.total < limits["motion"].amber:
         return []
     watched.space.spoilt[:] = False

@@ -7,10 +7,12 @@ from enum import Enum, auto
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
-from hardware.fourier import to_image
+from qc.samples import survey
 
 Complex = npt.NDArray[np.complex64]
+Real = npt.NDArray[np.float32]
 
 _COARSE = 2
 """Only the inner half of kx is transformed: that is where the object's energy is, for half the work."""
@@ -51,6 +53,8 @@ class Plan:
         One line of so many is measured, in y and z together.
     averages
         How often each line is measured.
+    prescan
+        Whether lines around the centre are measured before, apart from the others.
     """
 
     lines: int
@@ -64,6 +68,7 @@ class Plan:
     protocol: str = ""
     acceleration: int = 1
     averages: int = 1
+    prescan: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +100,12 @@ class Reading:
     encoding
         Which plan it belongs to.
     profile
-        (coils, x) complex64: the inner half of kx as an image along x, whole covered field of view.
+        (coils, x) complex64: the inner half of kx as an image along x, whole covered field of view, but for signs that
+        alternate from column to column; without columns where there are too few samples. The noise of a sample is kept.
+    power
+        (samples,) float32, summed over coils.
+    peaks
+        (coils,) float32, largest magnitude of a real or imaginary part.
     """
 
     samples: Complex
@@ -111,9 +121,19 @@ class Reading:
     reverse: bool = False
     encoding: int = 0
     profile: Complex = field(init=False)
+    power: Real = field(init=False)
+    peaks: Real = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "profile", profile(self.samples, self.centre))
+        samples = self.samples
+        if not samples.flags.carray:  # as they lie in the stream
+            samples = np.array(samples, np.complex64, order="C")
+        first, count = _inner(samples.shape[1], self.centre)
+        power, peaks, window = survey(samples, first, count)
+        # signs that alternate along x, from the origin of k-space, are left where they are: no monitor sees them
+        profile = scipy.fft.ifft(window, norm="ortho", overwrite_x=True) if count else window
+        for name, value in (("samples", samples), ("power", power), ("peaks", peaks), ("profile", profile)):
+            object.__setattr__(self, name, value)
 
     @property
     def slice(self) -> int:
@@ -126,27 +146,11 @@ class Reading:
         return self.counters[3]
 
 
-def profile(samples: Complex, centre: int) -> Complex:
-    """Return the inner half of kx as an image along x, with the noise per sample kept.
-
-    Parameters
-    ----------
-    samples
-        (coils, samples) complex64.
-    centre
-        Index of the centre of k-space; an asymmetric echo gives fewer points.
-
-    Returns
-    -------
-    ndarray
-        (coils, x) complex64; without columns where there are too few samples.
-    """
-    number = samples.shape[1]
+def _inner(number: int, centre: int) -> tuple[int, int]:
+    """Return the first and the number of samples of the inner half of kx; an asymmetric echo has fewer."""
     half = min(number // _COARSE // 2, centre, number - centre)
-    half -= half % (_MULTIPLE // 2)
-    if half <= 0:
-        return samples[:, :0]
-    return np.asarray(to_image(samples[:, centre - half : centre + half], (-1,)), np.complex64)
+    half = max(half - half % (_MULTIPLE // 2), 0)
+    return centre - half, 2 * half
 
 
 def field_of_view(width: int, view: float) -> slice:

@@ -7,10 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hardware.kernels.cpu import compiled
 from qc.finding import Finding, Severity, Where
 from qc.limits import Limit, Limits
 from qc.monitor import Monitor, Situation
 from qc.reading import Kind, Plan, Reading, field_of_view
+from qc.samples import beside
 
 Real = npt.NDArray[np.float64]
 
@@ -20,6 +22,7 @@ _OUTER: Final = 0.12  # cycles per pixel from where on the ends of a readout hol
 _STRONG: Final = 20.0  # times the median magnitude: below, equal largest values are a matter of rounding
 _EQUAL: Final = 4  # values at the limit
 _CLOSE: Final = 0.999
+_NARROWEST: Final = 4  # columns beside the field of view that tell of noise
 _CHANGED: Final = 1.3  # times the usual noise power: below, it is chance
 
 
@@ -32,11 +35,10 @@ def coils(limits: Limits, situation: Situation) -> Monitor:
         found = []
         if reading is None or reading.kind is not Kind.IMAGING:
             continue
-        power = noise_power(reading, situation.plans[reading.encoding])
-        if power is None:
-            continue
-        level = levels.setdefault(reading.encoding, _Level(power))
-        found = level.compared(power, reading, limits)
+        if reading.encoding not in levels:
+            levels[reading.encoding] = _Level(len(reading.samples))
+        level = levels[reading.encoding]
+        found = level.compared(reading, situation.plans[reading.encoding], limits)
         situation.suspect = situation.suspect or level.suspect
         situation.noise_level = level.common
 
@@ -50,12 +52,11 @@ def saturation(limits: Limits, situation: Situation) -> Monitor:
         found = []
         if reading is None or reading.kind is Kind.NOISE:
             continue
-        raw = reading.samples.view(np.float32)
-        peak = np.maximum(raw.max(axis=1, initial=0.0), -raw.min(axis=1, initial=0.0))
+        peak = reading.peaks
         largest = np.maximum(largest, peak) if len(largest) == len(peak) else peak
         if not np.any(peak >= _CLOSE * largest):
             continue
-        values = np.abs(raw)
+        values = np.abs(reading.samples.view(np.float32))
         at_limit = np.count_nonzero(values >= _CLOSE * peak[:, None], axis=1) >= _EQUAL
         cut = at_limit & (peak >= _CLOSE * largest) & (peak > 0)
         if cut.any() and np.any(peak[cut] > _STRONG * np.median(values[cut], axis=1)):
@@ -64,66 +65,118 @@ def saturation(limits: Limits, situation: Situation) -> Monitor:
             found = [_saturated(reading, count, int(np.argmax(cut)), limits["saturation"])]
 
 
-def noise_power(reading: Reading, plan: Plan) -> Real | None:
-    """Return the noise power of each coil where there is no object: beside the field of view, or at the ends of kx.
+def noise_power(reading: Reading, plan: Plan) -> Real:
+    """Return the noise power of each coil, (places, coils), where there is no object.
 
-    Without oversampling only lines far from the centre hold nothing but noise at the ends; None for the others.
+    That is at the ends of kx, and with oversampling beside the field of view. Strong lines of the object reach there
+    too, hardly the same ones into both; so one place alone tells nothing (of measured heads without oversampling the
+    power at the ends of kx doubles towards the centre).
     """
-    width = reading.profile.shape[1]
+    number, width = reading.samples.shape[1], reading.profile.shape[1]
     inside = field_of_view(width, plan.view)
-    margin = (width - (inside.stop - inside.start)) // 4
-    if margin >= 4:
-        profile = reading.profile
-        strips = np.concatenate(
-            [profile[:, inside.start - margin : inside.start], profile[:, inside.stop : inside.stop + margin]], axis=1
-        )
-        return np.asarray(np.mean(np.abs(strips) ** 2, axis=1), np.float64)
-    if abs(reading.line / plan.lines - 0.5) < _OUTER:
-        return None
-    ends = max(reading.samples.shape[1] // 16, 4)
-    samples = np.concatenate([reading.samples[:, :ends], reading.samples[:, -ends:]], axis=1)
-    return np.asarray(np.mean(np.abs(samples) ** 2, axis=1), np.float64)
+    margin, ends = (width - (inside.stop - inside.start)) // 4, max(number // 16, 1)
+    at_ends = beside(reading.samples, ends, number - ends, ends)
+    if margin < _NARROWEST:
+        return at_ends[None]
+    return np.concatenate([at_ends, beside(reading.profile, inside.start, inside.stop, margin)]).reshape(2, -1)
+
+
+@compiled("Tuple((float64, float64, boolean))(float64[:,::1], float64[:,::1], float64)")
+def _against(power: Real, usual: Real, limit: float) -> tuple[float, float, bool]:
+    """Return the noise of most coils and the mean of those that are not odd over the usual, and if any is odd.
+
+    Of two places (places, coils) the one with less counts.
+    """
+    places, coils = power.shape
+    least = np.empty(coils)
+    for coil in range(coils):
+        least[coil] = power[0, coil] / max(usual[0, coil], 1e-30)
+        for place in range(1, places):
+            least[coil] = min(least[coil], power[place, coil] / max(usual[place, coil], 1e-30))
+    common = np.sort(least)[coils // 2]
+    mean, odd = 1e300, False
+    for place in range(places):
+        total, count = 0.0, 0
+        for coil in range(coils):
+            if least[coil] > limit * max(common, 1.0):
+                odd = True
+            else:
+                total, count = total + power[place, coil] / max(usual[place, coil], 1e-30), count + 1
+        mean = min(mean, total / max(count, 1))
+    return common, mean, odd
 
 
 class _Level:
-    """What the noise of each coil was, and for how many readouts it has been otherwise."""
+    """What the noise of each coil was at its lowest, and for how many readouts it has been otherwise.
 
-    def __init__(self, power: Real) -> None:
-        self.usual, self.count = np.zeros_like(power), 0
-        self.weak, self.strong = np.zeros(len(power), int), np.zeros(len(power), int)
-        self.raised = 0
+    The object can only add to it, so that the lowest mean of some readouts is the noise. A coil whose largest sample is
+    far smaller than ever before has not even noise left.
+    """
+
+    def __init__(self, coils: int) -> None:
+        self._usual, self._sum, self._count = np.zeros((0, coils)), np.zeros((0, coils)), 0
+        self._smallest = np.full(coils, np.inf)
+        self._weak, self._strong, self._raised = np.zeros(coils, int), np.zeros(coils, int), 0
+        self._noisy_coil = False
         self.common, self.suspect = 1.0, ""
 
-    def compared(self, power: Real, reading: Reading, limits: Limits) -> list[Finding]:
-        """Compare with the usual level; learn it while it is unknown or unchanged."""
-        if len(power) != len(self.usual):
+    def compared(self, reading: Reading, plan: Plan, limits: Limits) -> list[Finding]:
+        """Compare with the usual level, and learn it."""
+        if len(reading.peaks) != len(self._smallest):
             return []
-        if self.count < _ENOUGH:
-            self.usual = (self.usual * self.count + power) / (self.count + 1)
-            self.count += 1
-            return []
-        ratio = power / np.maximum(self.usual, 1e-30)
-        alive = self.usual > 0
-        common = float(np.median(ratio[alive])) if alive.any() else 1.0
-        limit = limits["coil"]
-        odd = alive & ((ratio * limit.amber < common) | (ratio > limit.amber * common))
-        self.suspect = "coil" if odd.any() else ""
-        mean = float(ratio[alive & ~odd].mean()) if np.any(alive & ~odd) else 1.0
-        self.common = mean if mean > _CHANGED else 1.0
-        self.raised = self.raised + 1 if common >= limits["noise level"].amber else 0
-        self.weak = np.where(alive & (ratio * limit.amber < common), self.weak + 1, 0)
-        self.strong = np.where(alive & (ratio > limit.amber * common), self.strong + 1, 0)
-        found = []
-        for broken, dead in ((self.weak, True), (self.strong, False)):
-            at = np.flatnonzero(broken == _IN_A_ROW).tolist()
-            found += [_broken(reading, coil, float(ratio[coil]), limit, dead=dead) for coil in at]
-        if self.raised == _IN_A_ROW:
-            found.append(_noisier(reading, common, limits["noise level"]))
+        self.suspect = ""
+        found = self._dead(reading, limits["coil"])
+        power = noise_power(reading, plan)
+        if len(self._usual) == len(power) > 1:
+            found += self._noisy(power, reading, plan, limits)
+        if not self.suspect:
+            self._learn(power)
         return found
 
+    def _learn(self, power: Real) -> None:
+        if self._sum.shape != power.shape:
+            self._sum, self._count = np.zeros_like(power), 0
+        self._sum += power
+        self._count += 1
+        if self._count == _ENOUGH:
+            mean = self._sum / _ENOUGH
+            self._usual = np.minimum(self._usual, mean) if self._usual.shape == mean.shape else mean
+            self._sum, self._count = np.zeros_like(power), 0
 
-def _broken(reading: Reading, coil: int, ratio: float, limit: Limit, *, dead: bool) -> Finding:
-    change = 1 / max(ratio, 1e-9) if dead else ratio
+    def _dead(self, reading: Reading, limit: Limit) -> list[Finding]:
+        largest = reading.peaks.astype(np.float64) ** 2
+        if not self._weak.any() and np.all(largest >= self._smallest):  # as nearly always
+            return []
+        weak = (largest * limit.amber < self._smallest) & np.isfinite(self._smallest)
+        if not weak.any():
+            self._smallest = np.minimum(self._smallest, largest)
+            self._weak[:] = 0
+            return []
+        self.suspect = "coil"
+        self._weak = np.where(weak, self._weak + 1, 0)
+        at = np.flatnonzero(self._weak == _IN_A_ROW).tolist()
+        fell = self._smallest / np.maximum(largest, 1e-30)
+        return [_broken(reading, coil, float(fell[coil]), limit, dead=True) for coil in at]
+
+    def _noisy(self, power: Real, reading: Reading, plan: Plan, limits: Limits) -> list[Finding]:
+        limit, level = limits["coil"], limits["noise level"]
+        common, mean, odd = _against(power, self._usual, limit.amber)
+        self.suspect = self.suspect or ("coil" if odd else "")
+        self.common = mean if mean > _CHANGED else 1.0
+        if abs(reading.line / plan.lines - 0.5) < _OUTER:
+            return []
+        found = []
+        if odd or self._noisy_coil:
+            least = np.min(power / np.maximum(self._usual, 1e-30), axis=0)
+            self._strong = np.where(least > limit.amber * max(common, 1.0), self._strong + 1, 0)
+            self._noisy_coil = odd
+            at = np.flatnonzero(self._strong == _IN_A_ROW).tolist()
+            found = [_broken(reading, coil, float(least[coil]), limit, dead=False) for coil in at]
+        self._raised = self._raised + 1 if common >= level.amber else 0
+        return [*found, _noisier(reading, common, level)] if self._raised == _IN_A_ROW else found
+
+
+def _broken(reading: Reading, coil: int, change: float, limit: Limit, *, dead: bool) -> Finding:
     return Finding(
         Severity.RED if change >= limit.red else Severity.AMBER,
         "dead coil" if dead else "noisy coil",

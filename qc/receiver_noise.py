@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from qc.lines import NOISE_POWER
 from qc.monitor import Situation
 from qc.reading import Kind, Plan, Reading
+from qc.weighing import NOISE_POWER
 from recon_models.cartesian.noise import NoiseCovariance, covariance, whitening
 
 _ENDS: Final = 16  # a sixteenth of the samples at either end of a readout, where the object's signal is weakest

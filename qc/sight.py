@@ -54,7 +54,7 @@ class Known:
     scanner
         As the header describes it.
     photons
-        Through air at an element, as the noise tells; NaN while unknown, infinite without noise.
+        (columns,) through air at an element, as the noise of the last quarter turn tells; NaN where unknown.
     spoilt
         Whether the views are not those of a whole body on a sound detector: then they say nothing about motion.
     measures
@@ -62,9 +62,12 @@ class Known:
     """
 
     scanner: Scanner
-    photons: float = math.nan
+    photons: npt.NDArray[np.float64] = field(init=False)
     spoilt: bool = False
     measures: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.photons = np.full(self.scanner.detector.columns, np.nan)
 
     @property
     def quarter(self) -> int:

@@ -36,8 +36,9 @@ def stillness(limits: Limits, known: Known) -> Check:
     _check_assessable(first, sight)
     step = math.copysign(known.scanner.step_rad, sight.view.angle_rad - first.view.angle_rad)
     moments, conjugates = Moments(known.scanner, step), Conjugates(known.scanner, step)
+    photons = np.full(len(kept), MOST_PHOTONS)
     moments.add(0, kept)
-    conjugates.add(0, kept, MOST_PHOTONS)
+    conjugates.add(0, kept, photons)
     pairs: list[float] = []
     while True:
         found: list[Finding] = []
@@ -45,12 +46,13 @@ def stillness(limits: Limits, known: Known) -> Check:
             _check_assessable(first, sight)
             number = round((sight.view.angle_rad - first.view.angle_rad) / step)
             moments.add(number, sight.middle)
-            different = conjugates.add(number, sight.middle, min(known.photons, MOST_PHOTONS))
+            photons = np.fmin(known.photons, MOST_PHOTONS)
+            different = conjugates.add(number, sight.middle, photons)
             pairs += [] if different is None else [different]
         if known.spoilt:
             raise CannotAssessError("views are truncated, or elements of the detector are at fault")
-        if (sight is None or number % known.quarter == 0) and known.photons > 0:
-            found = _judged(moments.judge(known.photons), pairs, limits, known, first.number)
+        if sight is None or number % known.quarter == 0:
+            found = _judged(moments.judge(float(np.nanmedian(photons))), pairs, limits, known, first.number)
             pairs = []
         sight = yield found
 

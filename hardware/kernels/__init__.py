@@ -1,4 +1,4 @@
-"""The few loops that no library has: smearing views over an image and its adjoint, and sorting rays.
+"""The few loops that no library has: smearing views over images and stacks, adding up along rays, and sorting rays.
 
 Each kernel stands here three times: in NumPy (`twins`), which says what it computes; in numba for the CPU; in CUDA C,
 which NVRTC compiles on the machine that has the GPU. Callers see one function, and the array decides which one runs.
@@ -20,5 +20,6 @@ from hardware.kernels.cone import backproject_cone
 from hardware.kernels.helix import backproject_helix
 from hardware.kernels.projection import backproject, project
 from hardware.kernels.rebinning import rebin
+from hardware.kernels.tracing import spread, trace
 
-__all__ = ["backproject", "backproject_cone", "backproject_helix", "project", "rebin"]
+__all__ = ["backproject", "backproject_cone", "backproject_helix", "project", "rebin", "spread", "trace"]

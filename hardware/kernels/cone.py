@@ -17,12 +17,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from hardware.device import Array
 from hardware.kernels import cuda
 from hardware.kernels.checks import demand
-from hardware.kernels.cpu import compiled
+from hardware.kernels.cpu import compiled, inlined
 from hardware.kernels.projection import shared
 
 Real = npt.NDArray[np.float32]
@@ -80,7 +79,7 @@ def check(stack: Array, views: Array, geometry: Array, heights: Array, numbers: 
         )
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def blend(profile: Real, view: Real, place: np.float32, factor: np.float32) -> None:
     """Interpolate a view between columns, for all its rows; the profile repeats its last row once."""
     columns, rows = view.shape
@@ -94,7 +93,7 @@ def blend(profile: Real, view: Real, place: np.float32, factor: np.float32) -> N
     profile[rows] = profile[rows - 1]
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def split(at: npt.NDArray[np.int32], part: Real, z: int, row: np.float32, top: np.float32) -> None:
     """Split a row, held between the first and the last, into a whole row and the rest."""
     row = row if row > 0 else np.float32(0)  # also for NaN, so that no geometry can reach beyond the view

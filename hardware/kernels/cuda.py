@@ -18,6 +18,8 @@ SOURCES: Final = {
     "rebin": "rebinning.cu",
     "backproject_cone": "cone.cu",
     "backproject_helix": "cone.cu",
+    "trace": "tracing.cu",
+    "spread": "tracing.cu",
 }
 """Kernel and the file beside this one that holds it."""
 

@@ -20,12 +20,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from hardware.device import Array
 from hardware.kernels import cuda
 from hardware.kernels.cone import blend, check, split
-from hardware.kernels.cpu import compiled
+from hardware.kernels.cpu import compiled, inlined
 from hardware.kernels.projection import shared
 
 Real = npt.NDArray[np.float32]
@@ -90,7 +89,7 @@ def backproject_helix(
     )
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _turns(low: np.float32, high: np.float32, step: np.float32) -> tuple[int, int]:
     """Return the first and last m for which some q + m step, q from low to high, lies within the detector."""
     if not step > 0:
@@ -102,7 +101,7 @@ def _turns(low: np.float32, high: np.float32, step: np.float32) -> tuple[int, in
     return int(first), int(last)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _weigh(
     sums: Real, heights: Real, low: int, high: int, origin: np.float32, slope: np.float32, steep: np.float32
 ) -> None:
@@ -114,7 +113,7 @@ def _weigh(
         sums[z] += weight * weight * (np.float32(3) - np.float32(2) * weight)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _weigh_all(
     sums: Real,
     heights: Real,
@@ -132,7 +131,7 @@ def _weigh_all(
         _weigh(sums, heights, low, high, origin + np.float32(m) * step, slope, steep)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _within(heights: Real, low: int, high: int, bottom: np.float32, top: np.float32) -> tuple[int, int]:
     """Return the slices between two heights, from those of the pixel before, which are never far."""
     while low > 0 and heights[low - 1] > bottom:

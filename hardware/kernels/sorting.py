@@ -1,4 +1,4 @@
-"""From fan beam to parallel beam, view by view: each ray is put where it belongs as soon as it has its neighbours.
+"""From fan beam to parallel beam, view by view: a ray is put where it belongs as soon as it has its neighbours.
 
 A view is first interpolated linearly along its columns to rays at given distances from the axis (`enter`), with its
 weights as one more row. Between the views on either side, whose rays at a distance have the angles ``nodes``, the
@@ -41,7 +41,7 @@ def enter(
     rays, nodes
         (1 + rows, width) float32 and (width,) int32, written; weights stand in the first row.
     values
-        (rows, columns) float32.
+        (rows, columns) float32; what is no finite number counts as 0, so that it spoils its ray and not the image.
     weight
         (1 + columns + 2,) float32 of columns -1 ... columns + 1; 0 beyond the ends.
     column, part
@@ -49,43 +49,39 @@ def enter(
     angle, turned
         (width,) int32 angle of each ray and that of the view, in ticks.
     """
-    end = np.int32(values.shape[1] - 1)
+    columns = values.shape[1]
+    weighted = np.zeros(columns + 3, np.float32)
     for j in range(column.size):
         nodes[j] = angle[j] + turned
-        rays[0, j] = (np.float32(1) - part[j]) * weight[column[j] + 1] + part[j] * weight[column[j] + 2]
+        left = np.uintp(column[j] + 1)  # unsigned: no test for indices from the end
+        rays[0, j] = weight[left] + part[j] * (weight[left + np.uintp(1)] - weight[left])
     for row in range(len(values)):
+        for at in range(columns):
+            value = weight[at + 1] * values[row, at]
+            weighted[at + 1] = value if value - value == 0 else np.float32(0)
         for j in range(column.size):
-            left, right = min(max(column[j], 0), end), min(column[j] + 1, end)
-            near, far = (np.float32(1) - part[j]) * weight[column[j] + 1], part[j] * weight[column[j] + 2]
-            rays[1 + row, j] = near * values[row, left] + far * values[row, right]
+            left = np.uintp(column[j] + 1)
+            rays[1 + row, j] = weighted[left] + part[j] * (weighted[left + np.uintp(1)] - weighted[left])
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _interpolation(weight: Real, first: Whole, a: Whole, b: Whole, c: Whole, d: Whole, step: int, cubic: bool) -> None:
-    """Write the weights of four views in row ``first + step`` of each ray."""
-    one = np.float32(1)
+    """Write the weights of four views in row ``first + step`` of each ray, in places counted from the second view."""
     for j in range(first.size):
-        x = np.float32((first[j] + np.int32(step)) * TICKS - b[j])  # counted from the second view
+        x = np.float32(np.int32((first[j] + np.int32(step)) * np.int32(TICKS)) - b[j])
+        width = np.float32(c[j] - b[j])
+        weight[0, j] = weight[3, j] = np.float32(0)
+        weight[1, j], weight[2, j] = (width - x) / width, x / width
+    if not cubic:
+        return
+    for j in range(first.size):  # the linear weights, and what the outer two views take from them
         width, before, after = np.float32(c[j] - b[j]), np.float32(a[j] - b[j]), np.float32(d[j] - b[j])
-        if cubic:
-            weight[0, j] = x * (x - width) * (x - after) / (before * (before - width) * (before - after))
-            weight[1, j] = (x - before) * (x - width) * (x - after) / (-before * width * after)
-            weight[2, j] = (x - before) * x * (x - after) / ((width - before) * width * (width - after))
-            weight[3, j] = (x - before) * x * (x - width) / ((after - before) * after * (after - width))
-        else:
-            weight[2, j] = x / width
-            weight[1, j] = one - weight[2, j]
-            weight[0, j] = weight[3, j] = np.float32(0)
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _scatter(rows: Real, channel: int, first: Whole, met: Whole, step: int, value: Real) -> None:
-    count, width = rows.shape[0], first.size
-    for j in range(width):
-        if met[j] > step:
-            row = first[j] + step
-            turns = row // count
-            rows[row - turns * count, channel, width - 1 - j if turns % 2 else j] += value[j]
+        x = weight[2, j] * width
+        both = x * (x - width) / (before - after)
+        weight[0, j] = both * (x - after) / (before * (before - width))
+        weight[3, j] = -both * (x - before) / (after * (after - width))
+        weight[1, j] *= (x - before) * (x - after) / (before * after)
+        weight[2, j] *= (x - before) * (x - after) / ((width - before) * (width - after))
 
 
 @compiled("void(f4[:,:,::1], f4[:,:,::1], i4[:,::1], i8, b1)")
@@ -113,16 +109,24 @@ def deposit(rows: Real, ring: Real, nodes: Whole, oldest: int, cubic: bool) -> N
         first[j] = (nodes[order[1], j] + (TICKS - 1)) >> 12
         met[j] = ((nodes[order[2], j] + (TICKS - 1)) >> 12) - first[j]
         most = max(most, met[j])
-    weight, value = np.empty((4, width), np.float32), np.empty(width, np.float32)
+    weight, value = np.empty((4, width), np.float32), np.empty((channels, width), np.float32)
+    turns = first[0] // rows.shape[0]
     for step in range(most):
         _interpolation(weight, first, nodes[order[0]], nodes[order[1]], nodes[order[2]], nodes[order[3]], step, cubic)
         for channel in range(channels):
-            a, b, c, d = (
-                ring[order[0], channel],
-                ring[order[1], channel],
-                ring[order[2], channel],
-                ring[order[3], channel],
-            )
+            a, b = ring[order[0], channel], ring[order[1], channel]
+            c, d = ring[order[2], channel], ring[order[3], channel]
             for j in range(width):
-                value[j] = weight[0, j] * a[j] + weight[1, j] * b[j] + weight[2, j] * c[j] + weight[3, j] * d[j]
-            _scatter(rows, channel, first, met, step, value)
+                value[channel, j] = (
+                    weight[0, j] * a[j] + weight[1, j] * b[j] + weight[2, j] * c[j] + weight[3, j] * d[j]
+                )
+        for j in range(width):  # a row is at most half a turn from the first one's: no division for each
+            row, back = first[j] + step - turns * rows.shape[0], turns % 2 != 0
+            if row >= rows.shape[0]:
+                row, back = row - rows.shape[0], not back
+            elif row < 0:
+                row, back = row + rows.shape[0], not back
+            if met[j] > step:
+                at = np.uintp(width - 1 - j if back else j)
+                for channel in range(channels):
+                    rows[np.uintp(row), channel, at] += value[channel, j]

@@ -73,6 +73,25 @@ def backproject_helix(
     return total
 
 
+def trace(image: Real, rays: Real) -> Real:
+    """Return the sums (views, columns) of an image along rays; see `tracing`."""
+    return np.asarray([_shares(image.shape, view) @ np.ravel(image) for view in rays])
+
+
+def spread(sums: Real, rays: Real, shape: tuple[int, int]) -> Real:
+    """Return the image that receives each sum along its ray: the adjoint of `trace`."""
+    parts = [values @ _shares(shape, view) for values, view in zip(sums, rays, strict=True)]
+    return np.asarray(np.sum(parts, axis=0).reshape(shape))
+
+
+def _shares(shape: tuple[int, ...], view: Real) -> Real:
+    """Return what each pixel counts for each ray of a view: (columns, pixels)."""
+    y, x = np.mgrid[: shape[0], : shape[1]].reshape(2, -1)
+    cosine, sine, distance = np.asarray(view, np.float64).T[..., None]
+    main = np.maximum(abs(cosine), abs(sine))
+    return np.asarray(np.maximum(1 - abs(distance - x * cosine - y * sine) / main, 0) / main)
+
+
 def _affine(shape: tuple[int, ...], line: Real) -> Real:
     """Return origin and steps along x and y as a map over a stack (y, x, slices)."""
     y, x = np.mgrid[: shape[0], : shape[1]][..., None]

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from inline.dicom.projection import ViewFile, read
 from inline.errors import BoresideError, ConfigurationError, ConnectionLostError
@@ -130,7 +130,7 @@ class FolderWatch:
         if size != before:
             self._growing[file.name] = size, now_s
             return None
-        view, why = _whole(file)
+        view, why = read_whole(file, file.name)
         if view is None and now_s - since_s < _PATIENCE_S:
             return None
         self._done.add(file.name)
@@ -140,11 +140,11 @@ class FolderWatch:
         return view
 
 
-def _whole(file: Path) -> tuple[ViewFile | None, str]:
+def read_whole(file: Path | BinaryIO, name: str) -> tuple[ViewFile | None, str]:
     """Read a file, or say why that cannot be done."""
     import pydicom
 
     try:
-        return read(pydicom.dcmread(file), file.name), ""
+        return read(pydicom.dcmread(file), name), ""
     except Exception as error:  # half a file raises whatever the parser meets first
-        return None, str(error)
+        return None, str(error) or type(error).__name__

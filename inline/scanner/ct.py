@@ -1,4 +1,4 @@
-"""A simulated CT scan: exact line integrals of a body made of formulae, with the noise of a dose."""
+"""A simulated CT scan: line integrals of a body made of formulae or of a measured one, with the noise of a dose."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from inline.mrd.headers import ACQUISITION
 from inline.mrd.messages import Flag
 from inline.scanner.acquisitions import START_S
 from inline.scanner.ct_detector import RawDetector
+from inline.scanner.ct_patient import MeasuredPatient, Patient, PhantomPatient
 from inline.scanner.ct_protocol import Protocol
 from inline.scanner.description import describe_ct
 from inline.scanner.writer import Recording, Truth
 from inline.views import MU_WATER_PER_MM, Kind, Projection, acquisition, parameters_of
-from recon_models.ct.geometry import Scanner, View
+from recon_models.ct.geometry import View
 from recon_models.physics import dose
-from recon_models.physics.bodies import MU_WATER, PHANTOMS, attenuation, labels, picture
+from recon_models.physics.bodies import MU_WATER
 from recon_models.physics.motion import Pose, pose
-from recon_models.physics.phantom import Phantom
-from recon_models.physics.rays import project
 
 Real = npt.NDArray[np.float64]
 
@@ -34,7 +33,8 @@ def record(protocol: Protocol) -> Recording:
     """Scan a body as the protocol says."""
     path, view_s = protocol.path(), protocol.turn_s / protocol.views
     last = int(Flag.LAST_IN_SLICE | Flag.LAST_IN_MEASUREMENT)
-    projections = list(_projections(protocol, path))
+    patient: Patient = MeasuredPatient(protocol.volume) if protocol.volume else PhantomPatient(protocol.phantom)
+    projections = list(_projections(protocol, patient, path))
     before = len(projections) - len(path)
     times_s = START_S + (np.arange(len(projections)) - before) * view_s
     views = [
@@ -45,22 +45,22 @@ def record(protocol: Protocol) -> Recording:
         header(protocol, len(path)),
         np.array([view.header for view in views], ACQUISITION),
         [view.data for view in views],
-        truths(protocol, PHANTOMS[protocol.phantom]()),
+        truths(protocol, patient),
     )
 
 
-def _projections(protocol: Protocol, path: Sequence[View]) -> Iterator[Projection]:
+def _projections(protocol: Protocol, patient: Patient, path: Sequence[View]) -> Iterator[Projection]:
     """Yield what the detector sees, calibration first where the counts are raw."""
     random = np.random.default_rng(protocol.seed)
-    body, scanner = PHANTOMS[protocol.phantom](), protocol.scanner
+    scanner = protocol.scanner
     shape = scanner.detector.rows, scanner.detector.columns
     profile = np.broadcast_to(dose.bowtie(scanner) if protocol.bowtie else 1.0, shape)
     detector = RawDetector.built(shape, protocol.dead, random)
     if protocol.counts:
         yield from detector.exposures(protocol.photons * profile, protocol.photons, protocol.electronic, random)
-    bodies, photons = _moving(body, poses(protocol, len(path))), _photons(protocol, body, path)
-    for number, (view, there, current) in enumerate(zip(path, bodies, photons, strict=True)):
-        exact = project(there, attenuation(), scanner, view)
+    where, photons = poses(protocol, len(path)), _photons(protocol, patient, path)
+    for number, (view, there, current) in enumerate(zip(path, where, photons, strict=True)):
+        exact = patient.project(scanner, view, there)
         values, kind = exact, Kind.LINE_INTEGRALS
         if protocol.counts:
             counted = dose.counts(exact, current * profile, protocol.electronic, random)
@@ -83,7 +83,7 @@ def header(protocol: Protocol, views: int) -> str:
     slices = len(protocol.heights_m)
     return describe_ct(
         measurement_id=f"simulated_ct_{protocol.seed}",
-        protocol=f"simulated_ct_{protocol.phantom}",
+        protocol=f"simulated_ct_{'measured' if protocol.volume else protocol.phantom}",
         views=views,
         encoded=Space((protocol.columns, views, protocol.rows), (seen_m, seen_m, deep_m)),
         recon=Space((protocol.matrix, protocol.matrix, slices), (across_m, across_m, slices * protocol.row_m)),
@@ -92,34 +92,22 @@ def header(protocol: Protocol, views: int) -> str:
     )
 
 
-def truths(protocol: Protocol, body: Phantom) -> dict[str, Truth]:
+def truths(protocol: Protocol, patient: Patient) -> dict[str, Truth]:
     """Return the CT numbers and the tissues of every image, of the patient who has not moved."""
     axes = ("slice", "z", "y", "x")
-    numbers = np.stack([picture(body, protocol.grid, z) for z in protocol.heights_m])
-    tissues = np.stack([labels(body, protocol.grid, z) for z in protocol.heights_m])
+    numbers = np.stack([patient.picture(protocol.grid, z) for z in protocol.heights_m])
+    tissues = np.stack([patient.labels(protocol.grid, z) for z in protocol.heights_m])
     return {
         "CT": Truth(numbers[:, None].astype(np.float32), "HU", axes),
-        "labels": Truth(tissues[:, None], "1", axes, body.tissues),
+        "labels": Truth(tissues[:, None], "1", axes, patient.tissues),
     }
 
 
-def _moving(body: Phantom, where: Sequence[Pose]) -> list[Phantom]:
-    """Return the body in each view; one that lies still is the same object."""
-    known = {Pose(): body}
-    for there in where:
-        if there not in known:
-            known[there] = body.moved(there.angle_rad, there.shift_m, there.through_m)
-    return [known[there] for there in where]
-
-
-def _photons(protocol: Protocol, body: Phantom, path: Sequence[View]) -> Real:
+def _photons(protocol: Protocol, patient: Patient, path: Sequence[View]) -> Real:
     """Photons through air on the central ray of each view: from the dose, and from what a scout sees."""
     full = np.full(len(path), protocol.photons * protocol.dose)
     if not protocol.modulation or not protocol.dose:
         return full
     scout = replace(protocol, columns=_SCOUT_COLUMNS, rows=1, offset=0.0).scanner
-    return full * dose.modulation([_largest(body, scout, view) for view in path])
-
-
-def _largest(body: Phantom, scout: Scanner, view: View) -> float:
-    return float(project(body, attenuation(), scout, View(view.angle_rad, view.z_m)).max())
+    seen = [patient.project(scout, View(view.angle_rad, view.z_m), Pose()).max() for view in path]
+    return full * dose.modulation(seen)

@@ -54,6 +54,8 @@ class Protocol:
         Everything random follows from it.
     phantom
         One of `PHANTOMS`.
+    volume
+        File or folder of a measured volume to scan instead, see `inline.scanner.ct_volume`.
     dose
         Relative; 0 stands for a scan without noise.
     photons, electronic
@@ -86,6 +88,7 @@ class Protocol:
 
     seed: int = 0
     phantom: str = "thorax"
+    volume: Path | None = None
     dose: float = 1.0
     photons: float = PHOTONS
     electronic: float = ELECTRONIC
@@ -203,6 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default = getattr(usual, name)
         parser.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
     parser.add_argument("--phantom", choices=sorted(PHANTOMS), default=usual.phantom)
+    parser.add_argument("--volume", type=Path, metavar="FILE", help="scan a CT volume: NIfTI, DICOM or npz")
     parser.add_argument("--detector", choices=[shape.value for shape in Shape], default=usual.detector)
     parser.add_argument("--focal-spot", choices=list(FOCAL_SPOTS), default=usual.focal_spot, help="way it flies")
     parser.add_argument("--short", action="store_true", help="half a turn and the fan")

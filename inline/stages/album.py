@@ -16,7 +16,6 @@ from qc.finding import Finding, Severity, worst
 from qc.limits import Limit
 from qc.motion import Position, Watched, course
 from qc.report import MOST_THUMBNAILS, Thumbnail, Trace, draw
-from qc.sums import LARGEST, cusum
 
 _SIDE: Final = 96
 """Pixels of a thumbnail at most."""
@@ -53,9 +52,9 @@ class Album:
     def look(self, position: Position, watched: Watched, limit: Limit) -> None:
         """Look at a k-space whose lines have come; remember its course if it moved more than the others."""
         records = watched.space.trace
-        if not np.any(records["state"]) and not np.any(records["jump"]):
+        if not len(watched.space.comparisons):
             return
-        what = course(records, watched.space.number)
+        what = course(watched.space)
         if self.trace is not None and what.total <= self.trace.total.max(initial=0.0):
             return
         away = what.away if 2 * np.count_nonzero(what.away) <= len(records) else ~what.away
@@ -63,7 +62,7 @@ class Album:
             title=f"slice {position[1]}",
             time_s=records["time"] - records["time"][0],
             line=records["line"].astype(np.int64) + watched.plan.first_line,
-            total=cusum(np.minimum(records["state"] + records["jump"], LARGEST)),
+            total=records["total"].copy(),
             spoilt=away & (what.total >= limit.amber),
             limit=limit,
         )

@@ -15,18 +15,15 @@ from typing import Final
 from inline.header import Scan
 from inline.scan import Context, Image, Item, Pipeline
 from inline.stages.album import Album
+from inline.stages.onlooker import Onlooker
 from inline.stages.repeating import Place, Repeats, place_of
-from inline.stages.watching import plan, watched
+from inline.stages.watching import watched
 from qc.finding import Finding, Run, Severity, Where
 from qc.limits import SHIPPED, Limits
 from qc.monitor import Factory, Monitor, Situation
-from qc.motion import Spaces, last_word, motion, untested
+from qc.motion import Spaces, last_word, motion
 from qc.reading import Kind, Reading
 from qc.watch import MONITORS
-
-SILENT: Final = frozenset({"echo", "interference", "coils"})
-"""Monitors that only tell the others what to distrust: of clean scans (a measured phantom, simulated scans of 48 lines)
-they said that something was wrong with them."""
 
 LASTING: Final = frozenset({"dead coil", "noisy coil", "noise level", "interference"})
 """Causes that are seen once and then last: they concern every image from there on."""
@@ -39,15 +36,21 @@ def assessed(pipeline: Pipeline) -> Pipeline:
     def whole(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         repeats = Repeats(context.feedback, context.memory_limit // 4) if _asked(context, "reacquire") else None
         quality = Quality(context, repeats, context.limits)
-        stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors(scan))
+        onlooker = Onlooker(context.limits, scan)
+        stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors())
         stream = stream if repeats is None else repeats.through(stream)
         for image in pipeline(stream, scan, replace(context, report=quality.report)):
             coloured = quality.coloured(image)
             yield coloured
             quality.album.keep(coloured)
+            onlooker.show(image)
+            for finding in onlooker.new():
+                quality.alert(finding)
+        for finding in onlooker.finish():
+            quality.alert(finding)
         report = quality.summary(scan) if _asked(context, "report", "true") else None
         if report is not None:
-            yield report
+            yield replace(report, meta={**report.meta, "Image_measures": onlooker.as_json()})
 
     return whole
 
@@ -101,13 +104,9 @@ class Quality:
             self._alarmed = True
             self.report(finding)
 
-    def monitors(self, scan: Scan) -> Mapping[str, Factory]:
-        """Return the monitors, overheard, and one that follows which readouts belong to which image.
-
-        Those that are silent cost half the time, and are left out where no motion is told from what they see.
-        """
-        idle = SILENT if all(untested(plan(encoding, scan)) for encoding in scan.encodings) else frozenset()
-        makers = {name: make for name, make in {**MONITORS, "motion": self._motion}.items() if name not in idle}
+    def monitors(self) -> Mapping[str, Factory]:
+        """Return the monitors, overheard, and one that follows which readouts belong to which image."""
+        makers = {**MONITORS, "motion": self._motion}
         return {
             "places": self._following,
             **{name: self._overheard(name, make) for name, make in makers.items()},
@@ -163,7 +162,7 @@ class Quality:
                 self._readouts[reading.counters] = min(first, reading.number), max(last, reading.number)
 
     def _overheard(self, name: str, make: Factory) -> Factory:
-        """Return what makes the same monitor, with every finding of it kept; of a silent one none gets through."""
+        """Return what makes the same monitor, with every finding of it kept."""
 
         def factory(limits: Limits, situation: Situation) -> Monitor:
             monitor = make(limits, situation)
@@ -171,7 +170,6 @@ class Quality:
             while True:
                 reading = yield found
                 found = monitor.send(reading)
-                found = [] if name in SILENT else found
                 for finding in found:
                     self._keep(finding, reading)
                     if self._repeats is not None and name == "motion" and reading is not None:

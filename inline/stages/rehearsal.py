@@ -13,8 +13,11 @@ from inline.header import Encoding, Limit, Scan, Space
 from inline.mrd.headers import ACQUISITION
 from inline.mrd.messages import Flag
 from inline.scan import Counters, Readout
+from inline.views import Projection, parameters_of
+from recon_models.ct.geometry import Detector, Scanner, Shape, View
 
 _COILS, _SIZE, _CALIBRATION = 16, 128, 24
+_COLUMNS, _VIEWS, _PIXELS = 736, 64, 512
 
 
 def rehearsal(acceleration: int = 1, navigators: int = 0) -> tuple[Scan, Iterator[Readout]]:
@@ -32,6 +35,24 @@ def rehearsal(acceleration: int = 1, navigators: int = 0) -> tuple[Scan, Iterato
     limits = {"kspace_encoding_step_1": Limit(0, _SIZE - 1, _SIZE // 2)}
     encoding = Encoding(encoded, recon, limits, acceleration=(acceleration, 1), calibration_mode="embedded")
     return Scan((encoding,)), _readouts(acceleration, navigators)
+
+
+def ct_rehearsal() -> tuple[Scan, Iterator[Readout]]:
+    """Return the header and the views of a CT scan of nothing, of the usual size of detector and image."""
+    detector = Detector(Shape.CURVED, _COLUMNS, 1, 1.2858e-3, 1.0947e-3, (_COLUMNS - 1) / 2, 0.0)
+    scanner = Scanner(0.595, 1.0856, detector, _VIEWS)
+    space = Space((_PIXELS, _PIXELS, 1), (0.4, 0.4, 0.0006))
+    parameters = {name: str(value) for name, value in parameters_of(scanner).items()}
+    encoding = Encoding(space, space, {"kspace_encoding_step_1": Limit(0, _VIEWS - 1)}, "other")
+    return Scan((encoding,), parameters=parameters), _views(scanner)
+
+
+def _views(scanner: Scanner) -> Iterator[Readout]:
+    for number in range(_VIEWS):
+        header = np.zeros(1, ACQUISITION)[0]
+        Projection(np.zeros((1, _COLUMNS), np.float32), View(number * scanner.step_rad), number).describe(header)
+        samples = np.zeros((1, _COLUMNS), np.complex64)
+        yield Readout(samples, np.zeros((0, 0), np.float32), Counters(), 0, 0, 0, 0.0, header)
 
 
 def _readouts(acceleration: int, navigators: int) -> Iterator[Readout]:

@@ -71,7 +71,7 @@ def projections(items: Iterator[Item], scan: Scan, context: Context) -> Iterator
     scanner = scanner_of(scan)
     demand_possible(scanner)
     shape = scanner.detector.rows, scanner.detector.columns
-    order, counter, odd = Order(scanner, context.report), _Counter(shape), _Odd(context)
+    order, counter, odd = Order(scanner, context.report), _Counter(), _Odd(context)
     for item in items:
         if not isinstance(item, Readout):
             continue
@@ -119,8 +119,8 @@ class _Odd:
 class _Counter:
     """The detector as its flats and darks show it."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._flats, self._darks = Exposures(shape), Exposures(shape)
+    def __init__(self) -> None:
+        self._flats, self._darks = Exposures(), Exposures()
         self._photons = 0.0  # of all flats
         self._elements: Elements | None = None
 

@@ -20,6 +20,7 @@ from qc.reading import Kind, Plan, Reading
 from qc.watch import MONITORS, Watch
 
 _NAVIGATORS = Flag.NAVIGATION | Flag.PHASE_CORRECTION
+_APART = "separate", "external"  # how headers call calibration lines that are no lines of the image
 _OTHERS = (
     Flag.HPFEEDBACK
     | Flag.RTFEEDBACK
@@ -79,6 +80,7 @@ def plan(encoding: Encoding, scan: Scan) -> Plan:
         protocol=scan.protocol,
         acceleration=encoding.acceleration[0] * encoding.acceleration[1],
         averages=encoding.limit("average").count,
+        prescan=encoding.calibration_mode in _APART,
     )
 
 
@@ -109,7 +111,7 @@ def _kind(readout: Readout, scan: Scan) -> Kind:
         return Kind.NAVIGATOR
     if readout.has(_OTHERS):
         return Kind.OTHER
-    separate = scan.encodings[readout.encoding].calibration_mode in ("separate", "external")
+    separate = scan.encodings[readout.encoding].calibration_mode in _APART
     return Kind.REFERENCE if separate and readout.has(Flag.PARALLEL_CALIBRATION) else Kind.IMAGING
 
 

@@ -52,11 +52,20 @@ class Example:
         Its error by motion, NRMSE.
     kind
         What moved, and how.
+    kspace
+        (coils, y, x) complex64 with noise of variance 1 in its real and its imaginary part.
+    order
+        (y,) lines in the order in which they were measured.
+    reference
+        (y, x) the object at rest in its first pose, with noise of its own.
     """
 
     image: Pixels
     error: float
     kind: str
+    kspace: Complex
+    order: npt.NDArray[np.int64]
+    reference: Pixels
 
 
 def example(random: np.random.Generator, pictures: Sequence[Pixels] = (), size: int = 0) -> Example:
@@ -78,19 +87,67 @@ def example(random: np.random.Generator, pictures: Sequence[Pixels] = (), size: 
         still = _head(size, random, pictures)
         poses, kind = _poses(size, random)
         states, region = [_moved(still, pose) for pose in poses], (slice(None), slice(None))
-    part = _parts(len(states), size, kind, random)
+    part, order = _parts(len(states), size, kind, random)
     array = _sensitivities(_FINE * size, int(random.choice(_COILS)), int(random.integers(3)))
     array = array[:, :: random.choice([-1, 1]), :: random.choice([-1, 1])]
-    kspaces = [_kspace(state, array, size) for state in states]
-    mixed = np.empty_like(kspaces[0])
+    return mixed([_kspace(state, array, size) for state in states], part, order, kind, region, random)
+
+
+def moving(still: Pixels, array: Complex, size: int, random: np.random.Generator) -> Example:
+    """Return an image of a picture that moves under coils whose sensitivities are known.
+
+    Parameters
+    ----------
+    still
+        (fine, fine) float32, twice as fine as the image.
+    array
+        (coils, fine, fine) complex64.
+    size
+        Pixels along each side of the image.
+    random
+        Draws the motion and the noise.
+    """
+    poses, kind = _poses(size, random)
+    part, order = _parts(len(poses), size, kind, random)
+    kspaces = [_kspace(_moved(still, pose), array, size) for pose in poses]
+    return mixed(kspaces, part, order, kind, (slice(None), slice(None)), random)
+
+
+def mixed(
+    kspaces: Sequence[Complex],
+    part: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    kind: str,
+    region: tuple[slice, slice],
+    random: np.random.Generator,
+) -> Example:
+    """Return the image of lines that were measured in several states of an object.
+
+    Parameters
+    ----------
+    kspaces
+        (coils, y, x) of each state, without noise.
+    part
+        (y,) the state in which each line was measured.
+    order, kind
+        As in `Example`.
+    region
+        Where the error is counted.
+    random
+        Draws the noise.
+    """
+    lines = np.empty_like(kspaces[0])
     for number, kspace in enumerate(kspaces):
-        mixed[:, part == number] = kspace[:, part == number]
+        lines[:, part == number] = kspace[:, part == number]
     clean = [_combined(kspaces[number]) for number in np.unique(part)]
-    spoilt = _combined(mixed)
+    spoilt = _combined(lines)
     error = min(_error(spoilt[region], one[region]) for one in clean)
     level = float(spoilt[spoilt > 0.3 * spoilt.max()].mean()) / float(np.exp(random.uniform(np.log(8), np.log(90))))
-    noise = random.standard_normal((2, *mixed.shape), np.float32) * np.float32(level)
-    return Example(_combined(mixed + noise[0] + 1j * noise[1]) / np.float32(level), error, kind)
+    noise = random.standard_normal((2, *lines.shape), np.float32)
+    noisy = np.asarray(lines / np.float32(level) + noise[0] + 1j * noise[1], np.complex64)
+    noise = random.standard_normal((2, *lines.shape), np.float32)
+    reference = _combined(np.asarray(kspaces[0] / np.float32(level) + noise[0] + 1j * noise[1], np.complex64))
+    return Example(_combined(noisy), error, kind, noisy, order, reference)
 
 
 def _head(size: int, random: np.random.Generator, pictures: Sequence[Pixels]) -> Pixels:
@@ -178,8 +235,10 @@ def _poses(size: int, random: np.random.Generator) -> tuple[list[Pose], str]:
     return [tuple(s + part * a for s, a in zip(start, away, strict=True)) for part in courses[kind]], kind
 
 
-def _parts(count: int, size: int, kind: str, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return which of the poses each line was measured in: (lines,) in the order of k-space."""
+def _parts(
+    count: int, size: int, kind: str, random: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return which of the poses each line was measured in, in the order of k-space, and the order of acquisition."""
     lines = np.arange(size)
     order = {
         "linear": lines,
@@ -200,7 +259,7 @@ def _parts(count: int, size: int, kind: str, random: np.random.Generator) -> npt
         course = np.searchsorted(cuts, np.arange(size) / size)
     part = np.empty(size, np.int64)
     part[order] = course
-    return part
+    return part, order
 
 
 def sampling_points(count: int) -> Real:

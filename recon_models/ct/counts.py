@@ -32,37 +32,31 @@ _ONE_PLATEAU: Final = 256.0  # smaller counts coincide by chance
 
 
 class Exposures:
-    """The mean of exposures, and whether any element never changed.
+    """The mean of exposures, and whether any element never changed."""
 
-    Parameters
-    ----------
-    shape
-        Rows and columns.
-    """
-
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self) -> None:
         self.number = 0
-        self._sum = np.zeros(shape)
+        self._sum: Any = 0.0  # an array from the first exposure on
         self._first: Real | None = None
-        self._same = np.ones(shape, bool)
+        self._same: Any = True
 
     def add(self, counts: Real) -> None:
         """Take one more exposure, (rows, columns)."""
         if self._first is None:
             self._first = np.array(counts)
-        self._same &= counts == self._first
-        self._sum += counts
+        self._same = self._same & (counts == self._first)
+        self._sum = self._sum + counts.astype(np.float64)
         self.number += 1
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
-        """Mean counts, (rows, columns); zero without an exposure."""
-        return self._sum / max(self.number, 1)
+        """Mean counts, (rows, columns); a single zero without an exposure."""
+        return np.asarray(self._sum / max(self.number, 1))
 
     @property
     def stuck(self) -> Mask:
         """Elements that never changed, once there were enough exposures to tell."""
-        return self._same & (self.number >= _STUCK_AFTER)
+        return np.asarray(self._same & (self.number >= _STUCK_AFTER))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,8 +143,8 @@ class Elements:
         ValueError
             If no element responds to the beam.
         """
-        dark = darks.mean
-        response = flats.mean - dark
+        flat, dark = np.broadcast_arrays(flats.mean, darks.mean)
+        response = flat - dark
         usual = median_filter(response, (1, _AROUND), mode="mirror")
         bad = ~((response > 0) & (response > _DEAF * usual) & (response < _LOUD * usual)) | flats.stuck
         return cls(dark.astype(np.float32), np.where(bad, 1, response).astype(np.float32), bad, Patch.over(bad))

@@ -46,7 +46,7 @@ class Spectrum:
     angles
         (views,) of the parallel views over half a turn, in radians.
     width, spacing_m
-        Samples of a view and their distance; the axis lies at the middle one.
+        Samples of a view and their distance.
     grid
         Of the image.
     rows
@@ -55,6 +55,10 @@ class Spectrum:
         One of `recon_models.ct.ramp.WINDOWS`.
     finer
         By how much samples lie closer than the columns of the detector, whose Nyquist frequency ends the spectrum.
+    axis
+        Sample, fractional, at which the axis lies; the middle one if None.
+    share
+        (views,) radians each view stands for; equal shares of half a turn if None.
     """
 
     def __init__(
@@ -67,23 +71,28 @@ class Spectrum:
         rows: int = 1,
         kernel: str = "ram-lak",
         finer: int = 1,
+        axis: float | None = None,
+        share: npt.NDArray[Any] | None = None,
     ) -> None:
         self.coarse = padded(-(-width // finer))
         self.length, column_m = self.coarse * finer, spacing_m * finer
         frequency = np.arange(self.coarse // 2 + 1) / (self.coarse * column_m)
         ramp = response(self.length // 2, spacing_m)[: frequency.size]
         self.ramp = np.asarray(ramp * window(kernel, frequency * 2 * column_m) / finer, np.float32)
-        # filtered samples lie at (n finer - width // 2) spacing
-        self.seen, self.fade = _seen(grid, width // 2 // finer, self.coarse, column_m)
+        axis = width // 2 if axis is None else axis
+        # filtered samples lie at (n finer - axis) spacing
+        self.seen, self.fade = _seen(grid, round(axis / finer), self.coarse, column_m)
         size = self.fade.size
         frequency = np.arange(size // 2 + 1) / (size * column_m)
         along = np.stack([np.sin(angles), np.cos(angles)])  # y, x
         middle = [axis[count // 2] for axis, count in zip(grid.axes()[::-1], grid.matrix, strict=True)]
-        origin = middle @ along + (width // 2 - self.seen.start * finer) * spacing_m
+        origin = middle @ along + (axis - self.seen.start * finer) * spacing_m
         scale = np.full(frequency.size, 2.0)
         scale[[0, -1]] = 1  # zero and Nyquist frequency have no mirror
-        scale *= math.pi / len(angles) / size
-        self.turned = np.asarray(scale * np.exp(2j * np.pi * np.outer(origin, frequency)), np.complex64)
+        share = np.full(len(angles), math.pi / len(angles)) if share is None else share
+        self.turned = np.asarray(
+            share[:, None] * scale / size * np.exp(2j * np.pi * np.outer(origin, frequency)), np.complex64
+        )
         self.samples = np.zeros((rows, len(angles), frequency.size), np.complex64)
         turns = 2 * np.pi * grid.pixel_m * frequency
         self._plan = _plan(grid.matrix, rows, [np.outer(axis, turns).ravel() for axis in along])
@@ -109,7 +118,7 @@ def _seen(grid: Grid, axis: int, length: int, column_m: float) -> tuple[slice, n
     """Return which samples of a filtered view the image can see, the axis lying at ``axis``, and how they fade out."""
     x, y = grid.axes()
     farthest = math.hypot(np.abs(x).max(), np.abs(y).max())
-    half = min(math.ceil(farthest / column_m), axis) + _FADE + 2
+    half = min(math.ceil(farthest / column_m), max(axis, length // 2 - axis)) + _FADE + 2
     size = 2 * int(scipy.fft.next_fast_len(half, real=True))
     start = max(axis - size // 2, 0)
     size = min(size, length - start)

@@ -104,7 +104,7 @@ def test_views_that_come_one_by_one_or_shared_give_the_same_stack(name, monkeypa
 @pytest.mark.parametrize("name", ["cone", "helix"])
 def test_geometry_that_makes_no_sense_reaches_no_memory_beyond(name, nonsense):
     """Compiled code does not look where it reads; the same code, interpreted, does."""
-    make, _ = run(name)
+    make, smear = run(name)
     stack, views, geometry, heights = make(shape=(3, 4, 5), count=12)
     geometry[np.arange(12), np.arange(12) % geometry.shape[1]] = nonsense
     with np.errstate(all="ignore"):
@@ -112,6 +112,7 @@ def test_geometry_that_makes_no_sense_reaches_no_memory_beyond(name, nonsense):
             cone._backproject.py_func(stack, views, geometry, heights, True, 0, 3)
         else:
             helix._backproject.py_func(stack, views, geometry, heights, F(RADIUS), F(FEED), F(FULL), 1, 0, 3)
+    smear(stack, views, geometry, heights)
 
 
 @pytest.mark.parametrize("name", ["cone", "helix"])

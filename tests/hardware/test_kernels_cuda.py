@@ -15,8 +15,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_kernels_cone import FEED, FULL, RADIUS, circle, spiral
+from test_kernels_tracing import SCENES as FANS
+from test_kernels_tracing import fan
 
-from hardware.kernels import backproject, backproject_cone, backproject_helix, cuda, project, rebin, twins
+from hardware.kernels import (
+    backproject,
+    backproject_cone,
+    backproject_helix,
+    cuda,
+    project,
+    rebin,
+    spread,
+    trace,
+    twins,
+)
 
 GPUS = [80, 86, 89, 90, 120]
 """A100, RTX 30, RTX 40 and L4, H100, RTX 50."""
@@ -184,6 +196,22 @@ def test_emulated_cones_that_make_no_sense_reach_no_memory_beyond(emulated, nons
         stack, views, line, heights = map(on_gpu, scene(shape=(3, 4, 5), count=12))
         line[np.arange(12), np.arange(12) % line.shape[1]] = nonsense
         smear(stack, views, line, heights)
+
+
+@pytest.mark.parametrize("options", FANS)
+def test_emulated_sums_along_rays_and_their_adjoint_are_their_twins(emulated, options):
+    image, sums, rays = map(on_gpu, fan(**options))
+    wanted = [twins.trace(*map(np.asarray, (image, rays))), twins.spread(*map(np.asarray, (sums, rays)), image.shape)]
+    np.testing.assert_allclose(trace(image, rays), wanted[0], atol=3e-4)
+    np.testing.assert_allclose(spread(sums, rays, image.shape), wanted[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("nonsense", [np.nan, np.inf, -np.inf, 3e38, 0])
+def test_emulated_rays_that_make_no_sense_reach_no_memory_beyond(emulated, nonsense):
+    image, sums, rays = map(on_gpu, fan(views=3, columns=9, shape=(4, 5)))
+    rays.reshape(-1, 3)[np.arange(27), np.arange(27) % 3] = nonsense
+    trace(image, rays)
+    spread(sums, rays, image.shape)
 
 
 def test_every_kernel_has_been_emulated():

@@ -11,7 +11,8 @@ A function that does not run in one of them names the reason in the table, and m
 
 By design only for the CPU, and so not in the table: `readout` and `epi` (one line at a time, while the scan runs),
 `coils`, `grappa`, `kernel`, `unfolding` and `noise` (calibration: LAPACK on small matrices, once per scan), `sampling`
-(masks, before the scan), `physics` (simulation and tests), `hardware.kernels` (numba; CUDA C is their other side).
+(masks, before the scan), `physics` (simulation and tests), `hardware.kernels` (numba; CUDA C is their other side, but
+for `sorting`), and of `ct` all but the ramp: rays are sorted by a kernel, one view at a time.
 """
 
 from __future__ import annotations

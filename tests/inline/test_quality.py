@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from streams import causes, read, run
 
@@ -19,8 +20,9 @@ from inline.scanner.simulate import motion, simulate
 from inline.session import converse
 from inline.settings import Settings
 from inline.stages import quality
-from qc.finding import Severity
+from qc.finding import Finding, Severity, Where
 from qc.limits import load
+from qc.reading import Reading
 from qc.watch import MONITORS
 
 MOVING = {"matrix": 64, "coils": 8, "tr_s": 30e-3, "order": "interleaved", "prescan": 24, "seed": 3}
@@ -105,6 +107,40 @@ def test_a_report_comes_after_the_last_image_and_only_where_there_was_something_
     assert heard == ["magnitude", "end", "report"]
     scan, readouts = scan_of(tmp_path, coils=2, prescan=0)
     assert [image.quantity for image in cartesian(iter(readouts), scan, context)] == ["magnitude"]
+
+
+def test_a_finding_concerns_the_places_whose_readouts_and_slices_it_names():
+    """Three repetitions of two slices, ten readouts each: neither number nor slice alone tells the place."""
+    known = quality.Quality(Context(report=lambda _: None))
+    following = known.monitors()["places"](known.limits, None)
+    next(following)
+    empty = np.zeros((1, 0), np.complex64)
+    places = [(place, 0, 0, repetition, 0) for repetition in range(3) for place in range(2)]
+    for number in range(60):
+        following.send(Reading(empty, 0, counters=places[number // 10], number=number))
+
+    def concerned(first, last, *slices, reading=None):
+        finding = Finding(Severity.RED, "motion", "", where=Where(slices=slices, readouts=(first, last)))
+        return set(known._concerned(finding, reading))
+
+    assert concerned(22, 27, 0) == {places[2]}
+    assert concerned(15, 25, 0) == {places[2]}
+    assert concerned(15, 25, 1) == {places[1]}
+    assert concerned(19, 20) == {places[1], places[2]}
+    assert concerned(0, 59, 1) == {places[1], places[3], places[5]}
+    latest = Reading(empty, 0, counters=places[5], number=59)
+    assert concerned(59, 59, reading=latest) == {places[5]}
+    assert known._concerned(Finding(Severity.RED, "gating", ""), latest) == [places[5]]
+    assert known._concerned(Finding(Severity.RED, "gating", ""), None) == []
+
+
+@pytest.mark.parametrize("wrong", ["dead-coil:3", "interference", "noise"])
+def test_what_lasts_is_said_and_stands_on_every_image_from_there_on(tmp_path, wrong):
+    scan, readouts = scan_of(tmp_path, slices=3, matrix=96, faults=(fault(f"{wrong}@0.55"),))  # in the second slice
+    images, findings = run(cartesian, readouts, scan)
+    cause = {"dead-coil:3": "dead coil", "interference": "interference", "noise": "noise level"}[wrong]
+    assert set(causes(findings)) == {cause}
+    assert [causes(image.findings) for image in images] == [[], [cause], [cause]]
 
 
 @pytest.mark.real_data

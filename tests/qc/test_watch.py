@@ -59,6 +59,30 @@ def test_a_step_is_seen_soon_with_its_lines_and_its_size(tmp_path):
     assert watch(path, readouts[:onset], scan) == []
 
 
+@pytest.mark.parametrize("options", [{"matrix": 48}, {"matrix": 64, "coils": 16}, {"acceleration": 3}])
+def test_small_and_thinned_scans_without_faults_give_no_findings(tmp_path, options):
+    for seed in (21, 22):
+        for order in ("interleaved", "linear"):
+            assert watch(scan_with(tmp_path, seed=seed, order=order, **options)) == []
+
+
+def test_motion_is_judged_where_lines_are_skipped_only_with_a_prescan(tmp_path):
+    options = {"seed": 3, "acceleration": 2, "motion": (motion("step:4@0.5"),)}
+    assert causes(watch(scan_with(tmp_path, **options)))[0] == "motion"
+    found = watch(scan_with(tmp_path, **options, prescan=0))
+    assert causes(found) == ["motion not assessed"]
+    assert "no prescan" in found[0].message
+
+
+@pytest.mark.parametrize(("onset", "order"), [(0.45, "linear"), (0.5, "linear"), (0.67, "interleaved")])
+@pytest.mark.parametrize(
+    ("wrong", "cause"), [("interference", "interference"), ("noise", "noise level"), ("dead-coil", "dead coil")]
+)
+def test_what_breaks_in_the_centre_of_k_space_is_not_called_motion_too(tmp_path, wrong, cause, onset, order):
+    path = scan_with(tmp_path, seed=7, order=order, faults=(fault(f"{wrong}@{onset}"),))
+    assert set(causes(watch(path))) == {cause}
+
+
 @pytest.mark.parametrize(
     ("wrong", "cause"),
     [

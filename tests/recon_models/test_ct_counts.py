@@ -12,7 +12,7 @@ SHAPE = (3, 60)
 
 def exposures(mean, number=10, noise=0.0, seed=1):
     random = np.random.default_rng(seed)
-    found = Exposures(SHAPE)
+    found = Exposures()
     for _ in range(number):
         found.add((mean + noise * random.standard_normal(SHAPE)).astype(np.float32))
     return found
@@ -45,7 +45,7 @@ def test_bad_elements_are_found_and_filled_from_their_neighbours(truth, kind):
     broken = np.zeros(SHAPE, bool)
     broken[1, 20] = broken[1, 21] = broken[2, 0] = True
     factor = {"dead": 0.0, "deaf": 0.05, "loud": 10.0, "stuck": 1.0, "nan": np.nan}[kind]
-    random, flats = np.random.default_rng(3), Exposures(SHAPE)
+    random, flats = np.random.default_rng(3), Exposures()
     for _ in range(10):
         flat = dark + response * np.where(broken, factor, 1.0) + random.standard_normal(SHAPE)
         flats.add(np.where(broken & (kind == "stuck"), 12345.0, flat).astype(np.float32))
