@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import array_api_compat
+
 from hardware.catalog import Model
 from hardware.deadline import Deadline
 from hardware.device import Array, namespace
@@ -123,7 +125,8 @@ def _framed(image: Array, preparation: Preparation) -> Array:
     for axis in (0, 1):
         length = image.shape[axis]
         after = margin + -(length + 2 * margin) % preparation.block
-        order = xp.asarray([_mirrored(n, length) for n in range(-margin, length + after)])
+        places = [_mirrored(n, length) for n in range(-margin, length + after)]
+        order = xp.asarray(places, device=array_api_compat.device(image))
         image = xp.take(image, order, axis=axis)
     return image
 
