@@ -13,26 +13,49 @@ import numpy.typing as npt
 import recon_models.ct
 from hardware import engines
 from hardware.catalog import Model, find
-from recon_models.ct.denoise import Preparation, denoise
+from recon_models.ct.denoise import Preparation, depths
+from recon_models.ct.fan import FanBeam
+from recon_models.ct.geometry import Grid, View
+from recon_models.ct.training.scan import SCANNER
+from recon_models.physics.bodies import MU_WATER
 
 Image = npt.NDArray[np.float32]
 Method = Callable[[Image], Image]
 
 STRENGTHS = (0.7, 1.0, 1.4)
-"""Of each classical denoiser; the report takes the best for each image, knowing the truth: more than a reader could."""
+"""Of NLM and TV; the report takes the best for each image, knowing the truth: more than a reader could."""
+
+KERNEL = "hann"
+"""Of every image in the report."""
 
 MODELS = Path(recon_models.ct.__file__).with_name("models")
 
 
-def networks(folder: Path = MODELS) -> Iterator[tuple[str, Method]]:
-    """Return every depth of every network that is shipped."""
-    for model in find([folder]):
-        if not isinstance(model, Model):
-            raise SystemExit(str(model))
-        engine, preparation = engines.load(model), Preparation.of(model)
-        for depth in range(1, preparation.depths + 1):
-            name = f"{model.manifest.id} {depth}" if preparation.depths > 1 else model.manifest.id
-            yield name, partial(denoise, engine=engine, preparation=preparation, depth=depth)
+def fbp(lines: npt.NDArray[Any], grid: Grid, kernel: str = KERNEL) -> Image:
+    """Return the node's own filtered backprojection of a full turn of line integrals, (y, x) float32 in HU."""
+    beam = FanBeam(SCANNER, grid, kernel=kernel)
+    for number, view in enumerate(np.asarray(lines, np.float32)):
+        beam.add(View(number * SCANNER.step_rad), view[None])
+    return np.asarray(1000 * (beam.image()[0] / MU_WATER - 1), np.float32)
+
+
+class Networks:
+    """Every depth of every network that is shipped."""
+
+    def __init__(self, folder: Path = MODELS) -> None:
+        self._loaded = []
+        for model in find([folder]):
+            if not isinstance(model, Model):
+                raise SystemExit(str(model))
+            self._loaded.append((model.manifest.id, engines.load(model), Preparation.of(model)))
+
+    def __call__(self, image: Image) -> dict[str, Image]:
+        """Return the image of each, by name."""
+        found = {}
+        for name, engine, preparation in self._loaded:
+            for depth, result in enumerate(depths(image, engine, preparation), 1):
+                found[f"{name} {depth}" if preparation.depths > 1 else name] = result
+        return found
 
 
 def classical(sigma_hu: float, spectrum: npt.NDArray[Any] | None = None) -> Iterator[tuple[str, tuple[Method, ...]]]:
@@ -43,12 +66,13 @@ def classical(sigma_hu: float, spectrum: npt.NDArray[Any] | None = None) -> Iter
     sigma_hu
         Standard deviation of the noise.
     spectrum
-        Its power spectrum on the grid of the image; BM3D can use it (Mäkinen et al., IEEE TIP 29:8339, 2020).
+        Its power spectrum on the grid of the image. BM3D is told it, and has then no strength to choose (Mäkinen et
+        al., IEEE Trans Image Process 29:8339, 2020).
     """
     yield "NLM", tuple(partial(_nlm, h=0.8 * strength * sigma_hu, sigma=sigma_hu) for strength in STRENGTHS)
     yield "TV", tuple(partial(_tv, weight=strength * sigma_hu) for strength in STRENGTHS)
     if spectrum is not None:
-        yield "BM3D", tuple(partial(_bm3d, psd=strength**2 * spectrum) for strength in STRENGTHS)
+        yield "BM3D", (partial(_bm3d, psd=spectrum),)
 
 
 def _nlm(image: Image, h: float, sigma: float) -> Image:

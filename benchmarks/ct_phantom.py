@@ -8,16 +8,16 @@ the factor sqrt(2 pi) of an integral over the plane: compare its figures with ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ct_methods import Image, Method
+from ct_methods import Image, Networks, fbp
 from scipy import ndimage
 
 from recon_models.ct.geometry import Grid
-from recon_models.ct.training.scan import KERNELS, SCANNER, line_integrals, reconstruct
+from recon_models.ct.training.scan import SCANNER, line_integrals
 from recon_models.physics import bodies, dose
 from recon_models.physics.phantom import Phantom
 
@@ -33,14 +33,14 @@ Stack = npt.NDArray[np.float32]
 class Scans:
     """A phantom scanned again and again."""
 
-    def __init__(self, phantom: Phantom, kernel: str) -> None:
+    def __init__(self, phantom: Phantom) -> None:
         values = bodies.attenuation()
-        self.phantom, self._kernel = phantom, KERNELS[kernel]
+        self.phantom = phantom
         self._lines = line_integrals(lambda u, v: phantom.spectrum((u, v), values))
 
     def clean(self) -> Image:
         """Return the image without noise."""
-        return reconstruct(self._lines, self._kernel, GRID)
+        return fbp(self._lines, GRID)
 
     def stack(self, part: float, number: int) -> Stack:
         """Return images at a part of the dose, (scan, y, x)."""
@@ -49,17 +49,21 @@ class Scans:
             dose.noisy(self._lines, photons, dose.ELECTRONIC, np.random.default_rng([11, seed]))
             for seed in range(number)
         )
-        return np.stack([reconstruct(one.astype(np.float32), self._kernel, GRID) for one in noisy])
+        return np.stack([fbp(one, GRID) for one in noisy])
 
 
-def report(methods: Mapping[str, Method], number: int, kernel: str = "standard") -> Iterator[dict[str, Any]]:
+def report(deep: Networks, number: int) -> Iterator[dict[str, Any]]:
     """Return one row for each dose and method."""
-    quality, water = Scans(bodies.quality(), kernel), Scans(bodies.water(), kernel)
+    quality, water = Scans(bodies.quality()), Scans(bodies.water())
     for part in DOSES:
-        inserts, flat = quality.stack(part, number), water.stack(part, number)
-        for name, method in ({"FBP": lambda image: image} | dict(methods)).items():
-            one, other = (np.stack([method(image) for image in stack]) for stack in (inserts, flat))
-            yield {"dose": part, "method": name} | measure(quality.phantom, one, other)
+        inserts, flat = (_by_method(deep, scans.stack(part, number)) for scans in (quality, water))
+        for name in inserts:
+            yield {"dose": part, "method": name} | measure(quality.phantom, inserts[name], flat[name])
+
+
+def _by_method(deep: Networks, stack: Stack) -> dict[str, Stack]:
+    each = [{"FBP": image} | deep(image) for image in stack]
+    return {name: np.stack([images[name] for images in each]) for name in each[0]}
 
 
 def measure(phantom: Phantom, inserts: Stack, flat: Stack) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The few loops that no library has: smearing views over an image and its adjoint, and sorting rays.
+"""The few loops that no library has: smearing views over images and stacks, adding up along rays, and sorting rays.
 
 Each kernel stands here three times: in NumPy (`twins`), which says what it computes; in numba for the CPU; in CUDA C,
 which NVRTC compiles on the machine that has the GPU. Callers see one function, and the array decides which one runs.

@@ -78,6 +78,7 @@ class Order:
         self._series: int | None = None
         self._seen: set[int] = set()
         self._last: tuple[int, View] | None = None
+        self._anchor = 0, 0.0  # number and angle of a view
         self._turning = 0  # +1 or -1 once it is known
 
     def placed(self, projection: Projection, series: int) -> Projection | None:
@@ -99,7 +100,9 @@ class Order:
             return None
         self._seen.add(number)
         self._fly(number, projection.view)
-        if self._last is not None:
+        if self._last is None:
+            self._anchor = number, projection.view.angle_rad
+        else:
             projection = self._follow(projection, *self._last)
         self._last = number, projection.view
         return projection
@@ -127,29 +130,33 @@ class Order:
     def _follow(self, projection: Projection, last: int, before: View) -> Projection:
         """Hold a view against the one before it."""
         number, view = projection.number, projection.view
-        since, step = number - last, self._scanner.step_rad
+        since, turn = number - last, self._scanner.views_per_turn
         if since < 0:
             self._say("views out of order", f"View {number} came after view {last}", "", number)
         elif since > 1:
             self._say("missing views", f"Views {last + 1} to {number - 1} did not come", "", number)
-        turned = (view.angle_rad - before.angle_rad) / step
+        turned = (view.angle_rad - before.angle_rad) / self._scanner.step_rad
         if not self._turning:
-            near = turned - self._scanner.views_per_turn * round(turned / self._scanner.views_per_turn)
-            self._turning = -1 if near * since < 0 else 1
-        wraps = round((self._turning * since - turned) / self._scanner.views_per_turn)
-        turned += wraps * self._scanner.views_per_turn
-        if abs(turned - self._turning * since) > _OFF:
+            self._turning = -1 if (turned - turn * round(turned / turn)) * since < 0 else 1
+        wraps = round((self._turning * since - turned) / turn)
+        view = view._replace(angle_rad=view.angle_rad + wraps * math.tau)
+        self._hold_to_header(number, view.angle_rad)
+        self._feed(number, view.z_m - before.z_m, since)
+        return replace(projection, view=view) if wraps else projection
+
+    def _hold_to_header(self, number: int, angle_rad: float) -> None:
+        """Compare with a view up to a turn ago, so that a small error of the step shows as well."""
+        anchor, angle = self._anchor
+        step, since = self._scanner.step_rad, number - anchor
+        off = (angle_rad - angle) / step - self._turning * since
+        if abs(off) > _OFF:
             message = (
-                f"View {number} stands {math.degrees(turned * step):.3f} degrees from view {last}; by the header it "
-                f"is {math.degrees(step):.3f} a view"
+                f"View {number} stands {math.degrees(angle_rad - angle):.3f} degrees from view {anchor}; by the header "
+                f"it is {math.degrees(step * since):.3f}"
             )
             self._say("wrong geometry", message, "Check the angles, in radians, and ct_views_per_turn", number)
-        self._feed(number, view.z_m - before.z_m, since)
-        return (
-            replace(projection, view=view._replace(angle_rad=view.angle_rad + wraps * math.tau))
-            if wraps
-            else projection
-        )
+        if abs(off) > _OFF or since >= self._scanner.views_per_turn:
+            self._anchor = number, angle_rad
 
     def _feed(self, number: int, moved_m: float, since: int) -> None:
         """No table moves by the height of the beam from one view to the next."""

@@ -1,8 +1,9 @@
 """Low-dose images through a network: CT numbers in, CT numbers out, at the depth the reader chose.
 
 MAP-NN (Shan et al., Nat Mach Intell 1:269, 2019) passes an image through one module again and again, and the image of
-each pass is a result. What is shipped is the module, run as often as asked, so that a shallower depth costs in
-proportion and no graph holds what is not wanted. A network of one depth is run once.
+each pass is a result. What is shipped is the module, run as often as asked: a shallower depth costs in proportion, no
+graph holds what is not wanted, and a deadline that passes leaves the depths that were reached. A network of one depth
+is run once.
 
 The whole range of CT numbers goes through: nothing is clipped to a window. What the network was trained on, its scale
 and its depth stand in its manifest, not here.
@@ -10,8 +11,9 @@ and its depth stand in its manifest, not here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hardware.catalog import Model
@@ -56,10 +58,19 @@ class Preparation:
         )
 
 
-def denoise(
-    image_hu: Array, engine: Engine, preparation: Preparation, depth: int | None = None, deadline_s: float | None = None
-) -> Array:
-    """Return an image with less noise.
+def trained(model: Model) -> dict[str, tuple[float, float]]:
+    """Return the range of noise and pixels a network was trained on, as `qc.guard.outside` takes it."""
+    limits = model.manifest.guard
+    return {
+        "the noise in HU": (limits["noise_least_hu"], limits["noise_most_hu"]),
+        "the pixel in mm": (limits["pixel_least_mm"], limits["pixel_most_mm"]),
+    }
+
+
+def depths(
+    image_hu: Array, engine: Engine, preparation: Preparation, deadline_s: float | None = None
+) -> Iterator[Array]:
+    """Yield the image of each depth, the shallowest first, each as soon as it is there.
 
     Parameters
     ----------
@@ -69,33 +80,41 @@ def denoise(
         The network's, from `hardware.engines.load`.
     preparation
         From the same model.
-    depth
-        How often the network is run, 1 ... ``preparation.depths``; the most unless given.
     deadline_s
-        Seconds from now within which the result is of use; None waits.
+        Seconds from now within which the results are of use; None waits.
 
-    Returns
-    -------
+    Yields
+    ------
     Array
         (y, x) float32 in HU, a new array.
 
     Raises
     ------
-    ValueError
-        If the network has no such depth.
     HardwareError
         As `hardware.engine.Engine.run`.
     """
-    passes = preparation.depths if depth is None else depth
-    if not 1 <= passes <= preparation.depths:
-        raise ValueError(f"{engine.name} has depths 1 to {preparation.depths}, not {passes}")
-    deadline = Deadline(deadline_s)
+    deadline, margin = Deadline(deadline_s), preparation.margin
     height, width = image_hu.shape
     at = _framed(image_hu / preparation.hu_per_unit, preparation)[None, None]
-    for _ in range(passes):
+    for _ in range(preparation.depths):
         at = engine.run({INPUT: at}, None if deadline_s is None else deadline.left_s)[OUTPUT]
-    margin = preparation.margin
-    return at[0, 0, margin : margin + height, margin : margin + width] * preparation.hu_per_unit
+        yield at[0, 0, margin : margin + height, margin : margin + width] * preparation.hu_per_unit
+
+
+def denoise(
+    image_hu: Array, engine: Engine, preparation: Preparation, depth: int | None = None, deadline_s: float | None = None
+) -> Array:
+    """Return the image of one depth, 1 ... ``preparation.depths``, the deepest unless given; otherwise as `depths`.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such depth.
+    """
+    wanted = preparation.depths if depth is None else depth
+    if not 1 <= wanted <= preparation.depths:
+        raise ValueError(f"{engine.name} has depths 1 to {preparation.depths}, not {wanted}")
+    return next(islice(depths(image_hu, engine, preparation, deadline_s), wanted - 1, None))
 
 
 def _framed(image: Array, preparation: Preparation) -> Array:

@@ -68,13 +68,16 @@ class Direct:
         return self.preview()
 
     def _still(self, view: View, values: Array) -> Array:
-        """Return what the columns would have read had the source been where it was and the detector turned with it."""
+        """Return what the columns would have read had the detector moved with the source, for its radius."""
         if not (view.shift_angle_rad or view.shift_radius_m):
             return values
         distance = rays_of(self.scanner, view)[1]
         gamma = np.arcsin(distance / (self.scanner.source_to_axis_m + view.shift_radius_m))
-        moved = [np.interp(self._gamma, gamma, row, left=0, right=0) for row in values]
-        return np.asarray(moved, np.float32)
+        moved = np.array([np.interp(self._gamma, gamma, row, left=0, right=0) for row in values])
+        nearer = (
+            1 + view.shift_radius_m / self.scanner.source_to_axis_m
+        )  # the radius in weight and ramp, see `__init__`
+        return np.asarray(moved / nearer if self.scanner.detector.shape is Shape.FLAT else moved * nearer, np.float32)
 
     def _smear(self, view: View, values: Array) -> None:
         scanner = self.scanner

@@ -8,6 +8,19 @@ it, and the transform to the image (`spectrum`).
 The parallel rows lie twice as close as the columns of the detector at the axis, so that linear interpolation between
 columns acts as the same mild low-pass everywhere; the spectrum ends where that of the detector does.
 
+What that costs and gains, one row of 736 columns and 1152 views into 512 x 512 pixels, 2 cores (`python
+benchmarks/ct_speed.py`; root mean square error to the phantom in HU):
+
+                                 last view to image   CPU in all    error
+    here                               17 ms              51 ms      11.4 (flat detector 10.9)
+    astra-toolbox, parallel beam      689 ms             685 ms      15.5
+    scikit-image, parallel beam       937 ms             937 ms      13.7
+    itk-rtk, flat detector, 2 rows   5443 ms            7941 ms       7.8
+
+Fan-beam backprojection keeps what a quarter offset measures beyond the Nyquist frequency of a single view, and edges
+are nearer to the truth for it; here that is cut off. Keeping it, with twice the samples to transform, would give 8.3
+(flat 7.2).
+
 Memory: the parallel rows and their spectra, 5 MB for each row of 736 columns and 1152 views a turn, and 8 MB for all
 together. It does not depend on how long the scan is.
 """

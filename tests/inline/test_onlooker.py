@@ -46,7 +46,7 @@ def test_no_image_waits_for_what_is_thought_of_the_one_before(tmp_path, monkeypa
     seen, go = [], threading.Event()
 
     def slow(self, image):
-        go.wait(60)
+        go.wait(20)
         seen.append(image.counters.repetition)
         return []
 
@@ -117,6 +117,7 @@ def test_a_network_that_is_missing_or_altered_is_grey_where_it_is_wanted(tmp_pat
     monkeypatch.setattr(onlooker, "load", refused)
     try:
         (finding,), measured = heard(tmp_path, 0.9)
+        assert heard(tmp_path, float("inf"))[0] == []
     finally:
         onlooker._network.cache_clear()
     assert finding.severity is Severity.GREY

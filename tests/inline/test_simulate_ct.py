@@ -18,10 +18,10 @@ from inline.scanner.simulate import motion, simulate
 from inline.scanner.source import open_source
 from inline.stages.views import projections
 from inline.views import IMAGE_Z_MM, MU_WATER_PER_MM, Projection, scanner_of
-from recon_models.ct.geometry import Grid
+from recon_models.ct.geometry import Grid, View
 from recon_models.physics import dose
 from recon_models.physics.bodies import PHANTOMS, attenuation, picture
-from recon_models.physics.rays import project
+from recon_models.physics.rays import project, rays
 
 SMALL = {"views": 48, "columns": 64, "matrix": 32, "seed": 5}
 
@@ -62,6 +62,25 @@ def test_without_noise_the_file_holds_exact_line_integrals_of_its_own_geometry(t
         np.testing.assert_allclose(view.values, exact, atol=2e-4)  # angles are float32 on the wire
     assert [view.number for view in views] == list(range(len(views)))
     assert float(scan.parameters[MU_WATER_PER_MM]) == pytest.approx(0.0192)
+
+
+@pytest.mark.parametrize(
+    ("kind", "across", "along"), [("z", 0, 0.5), ("xy", 0.5, 0), ("xyz", 0.5, 0.5), ("none", 0, 0)]
+)
+def test_a_flying_focal_spot_reads_midway_between_its_other_places(kind, across, along):
+    """Where rays of one element cross the axis differs by half the distance of elements there."""
+    protocol = Protocol(rows=4, focal_spot=kind)
+    views = [View(0.0, 0.0, *view[2:]) for view in protocol.path()[:4]]
+    crossed = []
+    for view in views:
+        origin, direction = rays(protocol.scanner, view)
+        x, y, z = (np.broadcast_to(part, (4, 736))[1, 368] for part in direction)
+        way = -origin[1] / y  # to the plane of the axis
+        crossed.append((float(origin[0] + way * x), float(origin[2] + way * z)))
+    apart = np.ptp(np.array(crossed), axis=0)
+    detector, nearer = protocol.scanner.detector, 0.595 / 1.0856
+    assert apart[0] == pytest.approx(across * detector.column_m * nearer, rel=0.01, abs=1e-9)
+    assert apart[1] == pytest.approx(along * detector.row_m * nearer, rel=0.01, abs=1e-9)
 
 
 def test_noise_is_that_of_the_dose(tmp_path):

@@ -146,10 +146,18 @@ def test_views_of_another_series_are_left_out():
         lambda view: turned(view, math.degrees(view.view.angle_rad)),
         lambda view: turned(view, 0.0),
         lambda view: turned(view, view.view.angle_rad * 1.5),
+        lambda view: turned(view, view.view.angle_rad * 40 / 41),
         lambda view: replace(view, view=view.view._replace(shift_angle_rad=0.2)),
         lambda view: replace(view, view=view.view._replace(z_m=float(view.number))),
     ],
-    ids=["degrees", "standing still", "other views per turn", "shifts in other units", "table in metres"],
+    ids=[
+        "degrees",
+        "standing still",
+        "other views per turn",
+        "one view more per turn",
+        "shifts in other units",
+        "table in metres",
+    ],
 )
 def test_geometry_that_does_not_fit_the_header_is_red(wrong):
     _, findings = run([wrong(view) for view in exact()])

@@ -14,6 +14,7 @@ from recon_models.physics.rays import project
 GRID = Grid((120, 120), 2e-3)
 HOME = ((0.0, 0.0, 0.0),)
 ALONG = ((0.0, 5e-4, 0.0), (0.0, -5e-4, 0.0))
+ABOVE = ((0.0, 2e-3, 0.0), (0.0, 1e-3, 0.0))
 AROUND = tuple((a, z, -1e3 * z * 1e-3) for z in (4e-4, -4e-4) for a in (4e-4, -4e-4))
 
 
@@ -100,7 +101,7 @@ def test_a_ball_lies_where_it_is():
     ball = Phantom((Region("water", centre, (radius,) * 3),))
     heights = np.array([-9e-3, -3e-3, 3e-3, 9e-3])
     helical = Helical(scanner(rows=16), GRID, heights)
-    fed(helical, helix(helical.scanner, 0.8, 0.0, 9e-3, ALONG), ball)
+    fed(helical, helix(helical.scanner, 0.8, 0.0, 9e-3, ABOVE), ball)
     areas = [helical.image(n).sum() * GRID.pixel_m**2 / WATER for n in range(4)]
     np.testing.assert_allclose(areas, np.pi * (radius**2 - (heights - centre[2]) ** 2), rtol=0.015)
 

@@ -88,3 +88,14 @@ def test_a_picture_on_another_grid_is_the_same_body():
     off = found - picture(DISC, Grid((100, 90), 1.1e-3, (2e-3, 0.0)))
     assert np.median(np.abs(off)) == 0
     assert abs(off.mean()) < 1
+
+
+def test_between_slices_a_volume_is_interpolated():
+    """Attenuation that grows steadily along z is integrated exactly, at any tilt."""
+    numbers = np.broadcast_to(np.linspace(-900, 900, 40, dtype=np.float32)[:, None, None], (40, 100, 100))
+    projector = Projector(Volume(np.ascontiguousarray(numbers), (1e-3, 1e-3, 1e-3)))
+    tilt = 0.1
+    for height in (-4.3e-3, 0.0, 2.7e-3):
+        found = projector.line_integrals((0.0, -0.5, height - 0.5 * tilt), (0.0, 1.0, tilt))
+        at_height = 19.2 * (1 + 1.8 / 39e-3 * height)
+        assert found == pytest.approx(0.1 * at_height, rel=1e-4)  # 100 voxels of 1 mm along y, the middle at `height`
