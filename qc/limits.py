@@ -181,13 +181,13 @@ SHIPPED: Final[Limits] = MappingProxyType(
             0.1,
             0.5,
             "what a body at rest leaves unexplained of its centre of mass seen from all sides, mm RMS",
-            "40 clean simulated torsos of tests/qc/torsos.py leave 0.014 at most, a step of 0.5 mm at half a turn 0.15",
+            "100 clean torsos of tests/qc/torsos.py leave 0.014 at most, a step of 0.5 mm at half a turn 0.15",
         ),
         "opposite rays": Limit(
             1.3,
             4.0,
             "difference of rays measured from either end over noise and interpolation, RMS",
-            "clean simulated scans give 0.85 (torsos of tests/qc/torsos.py) to 1.13 (water), a step of 2 mm 2.4",
+            "80 clean simulated scans give 0.91 at most (torsos of tests/qc/torsos.py) and 1.14 (water), 2 mm give 2.4",
         ),
         "truncation": Limit(
             0.1,

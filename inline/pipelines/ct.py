@@ -14,10 +14,11 @@ from itertools import chain, islice
 from inline.header import Scan
 from inline.scan import Context, Image, Item
 from inline.stages.ct_images import Dresser
+from inline.stages.ct_plan import Plan
 from inline.stages.denoising import Denoiser, warm_up
 from inline.stages.gaps import Gapless
 from inline.stages.rehearsal import ct_rehearsal
-from inline.stages.slices import Plan, Work, coverage, work_for, worked
+from inline.stages.slices import Work, coverage, work_for, worked
 from inline.stages.view_quality import ViewQuality
 from inline.stages.views import projections
 from inline.views import Projection

@@ -7,7 +7,7 @@ from typing import Final
 
 from inline.header import Scan
 from inline.scan import FIRST, Image
-from inline.stages.slices import Pixels, Plan
+from inline.stages.ct_plan import Pixels, Plan
 
 CLASSICAL: Final = 1
 DEEP: Final = 2
