@@ -25,6 +25,7 @@ MEMORY: Final = 96 << 20
 FEWEST_COILS: Final = 4
 
 _ALONG_X: Final = 0.05  # root mean square |kx| of a head's lines in cycles per pixel
+_SMALLEST_PIXELS: Final = 0.12  # of travel: errors of the weights look like less where there is hardly any noise
 _EVERY: Final = 4  # readouts between two looks at what became of the k-space
 _NARROW: Final = 16  # columns below which there is nothing to divide into blocks
 
@@ -210,7 +211,7 @@ def _judged(position: Position, watched: Watched, limits: Limits, *, final: bool
     what = course(watched.space)
     watched.space.total = what.total
     trace["total"][-1:] = what.total
-    if what.total < limits["motion"].amber:
+    if what.total < limits["motion"].amber or what.travel_pixels < _SMALLEST_PIXELS:
         return []
     watched.space.spoilt[:] = False
     watched.space.spoilt[trace["line"][what.away]] = True

@@ -19,10 +19,12 @@ Real = npt.NDArray[np.float64]
 _ENOUGH: Final = 8  # readouts that a level is learnt from
 _IN_A_ROW: Final = 4  # readouts before anything is said: a single one is a spike
 _OUTER: Final = 0.12  # cycles per pixel from where on the ends of a readout hold noise alone
+_OUTER_LINES: Final = 16  # the same in lines: so far the lines of what fills the field of view are strong
 _STRONG: Final = 20.0  # times the median magnitude: below, equal largest values are a matter of rounding
 _EQUAL: Final = 4  # values at the limit
 _CLOSE: Final = 0.999
 _NARROWEST: Final = 4  # columns beside the field of view that tell of noise
+_ALIKE: Final = 1.3  # times: the mean of some hundred samples scatters by less
 _CHANGED: Final = 1.3  # times the usual noise power: below, it is chance
 
 
@@ -76,7 +78,8 @@ def noise_power(reading: Reading, plan: Plan) -> Real:
     inside = field_of_view(width, plan.view)
     margin, ends = (width - (inside.stop - inside.start)) // 4, max(number // 16, 1)
     at_ends = beside(reading.samples, ends, number - ends, ends)
-    if margin < _NARROWEST:
+    asymmetric = abs(2 * reading.centre - number) > ends  # one end is no end of kx then
+    if margin < _NARROWEST or asymmetric:
         return at_ends[None]
     return np.concatenate([at_ends, beside(reading.profile, inside.start, inside.stop, margin)]).reshape(2, -1)
 
@@ -163,7 +166,7 @@ class _Level:
         common, mean, odd = _against(power, self._usual, limit.amber)
         self.suspect = self.suspect or ("coil" if odd else "")
         self.common = mean if mean > _CHANGED else 1.0
-        if abs(reading.line / plan.lines - 0.5) < _OUTER:
+        if abs(reading.line - plan.lines // 2) < max(_OUTER * plan.lines, _OUTER_LINES):
             return []
         found = []
         if odd or self._noisy_coil:
@@ -172,8 +175,13 @@ class _Level:
             self._noisy_coil = odd
             at = np.flatnonzero(self._strong == _IN_A_ROW).tolist()
             found = [_broken(reading, coil, float(least[coil]), limit, dead=False) for coil in at]
-        self._raised = self._raised + 1 if common >= level.amber else 0
+        self._raised = self._raised + 1 if common >= level.amber and self._alike(power) else 0
         return [*found, _noisier(reading, common, level)] if self._raised == _IN_A_ROW else found
+
+    def _alike(self, power: Real) -> bool:
+        """Whether the power rose in either place alike: noise does, a strong object does not."""
+        rose = (power / np.maximum(self._usual, 1e-30)).mean(axis=1)
+        return bool(rose.max() < _ALIKE * rose.min())
 
 
 def _broken(reading: Reading, coil: int, change: float, limit: Limit, *, dead: bool) -> Finding:

@@ -77,7 +77,7 @@ def test_what_changes_the_whole_signal_or_one_place_is_no_motion():
 def test_a_transmitter_is_no_motion():
     def tone(still):
         now = still.copy()
-        now[:, 40] += 50
+        now[:, 39:41] += 50  # between two columns, and between two blocks
         return now
 
     assert all(ratio(*measured(seed, 100.0, tone), 0.2) <= 0 for seed in range(20))
