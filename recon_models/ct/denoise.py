@@ -97,7 +97,7 @@ def depths(
     """
     deadline, margin = Deadline(deadline_s), preparation.margin
     height, width = image_hu.shape
-    at = _framed(image_hu / preparation.hu_per_unit, preparation)[None, None]
+    at = _framed(image_hu / preparation.hu_per_unit, preparation)[None, None, ...]
     for _ in range(preparation.depths):
         at = engine.run({INPUT: at}, None if deadline_s is None else deadline.left_s)[OUTPUT]
         yield at[0, 0, margin : margin + height, margin : margin + width] * preparation.hu_per_unit
