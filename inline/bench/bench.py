@@ -41,8 +41,8 @@ def bench(plan: Plan, say: Callable[[str], None], workloads: Sequence[Workload] 
 
 
 def _measure(workload: Workload, plan: Plan, say: Callable[[str], None]) -> Measured:
-    load = prepare(workload.kind, workload.options)
-    shapes = [prepare(workload.kind, {**workload.options, **shape}) for shape in workload.shapes]
+    load = prepare(workload.kind, workload.options, workload.parameters)
+    shapes = [prepare(workload.kind, {**workload.options, **shape}, workload.parameters) for shape in workload.shapes]
     with _node(plan) as (address, gateway):
         cold = [scenarios.alone(scenarios.COLD, load, address, 1)] if gateway else []
         scenarios.alone("settling", load, address, 1)  # the reserve may have become ready first and be cold still

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -51,14 +52,14 @@ class Load:
         return len(self.due_s)
 
 
-def prepare(kind: str, options: Mapping[str, Any]) -> Load:
-    """Simulate a scan and take it into memory."""
+def prepare(kind: str, options: Mapping[str, Any], parameters: Mapping[str, str] = MappingProxyType({})) -> Load:
+    """Simulate a scan and take it into memory, with parameters of the route."""
     with tempfile.TemporaryDirectory(prefix="boreside-") as folder:
         path = Path(folder) / "scan.h5"
         simulate(kind, path, **options)
         with Recording(path) as recording:
             due_s = due_times(recording)
-            messages = list(scan_messages(recording, natural_route(recording.xml), {"report": "false"}))
+            messages = list(scan_messages(recording, natural_route(recording.xml), {"report": "false", **parameters}))
     messages[-1:] = [Query(QUESTION, QUERY), Close()]
     headers = [message.header for message in messages if isinstance(message, Acquisition)]
     for_image = np.array([is_for_the_image(int(header["flags"])) for header in headers])

@@ -19,6 +19,8 @@ class Workload:
         What `inline.scanner.simulate.simulate` is asked for.
     shapes
         Options that change the shape of the arrays: each is sent once to a node that has not met it, then again.
+    parameters
+        Of the route.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Workload:
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     shapes: tuple[Mapping[str, Any], ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 WORKLOADS: Final = (
@@ -49,5 +52,20 @@ WORKLOADS: Final = (
         "epi",
         {"repetitions": 4, "tr_s": 0.1},
         ({"matrix": 64}, {"matrix": 96}),
+    ),
+    Workload(
+        "Cine",
+        "A beating heart, every line measured, sorted into phases by its trigger.",
+        "cine",
+        {},
+        ({"matrix": 96}, {"matrix": 128}),
+    ),
+    Workload(
+        "Computed tomography, one row",
+        "1152 views of 736 columns in a turn, 512 × 512, a quarter of the dose; the classical image alone.",
+        "ct",
+        {"dose": 0.25},
+        ({"matrix": 256}, {"views": 900}),
+        {"preview": "false", "deep": "false"},
     ),
 )

@@ -84,7 +84,7 @@ def test_every_loop_counter_is_kept_apart(tmp_path):
     # a repetition ends the same slice of the one before, so that it comes last
     interleaved.sort(key=lambda one: one.counters.repetition)
     images, findings = run(cartesian, noise + interleaved, scan)
-    assert causes(findings) == []
+    assert causes(findings) == ["SNR drop"]  # the second repetition is less bright than the first, in one place
     assert len(images) == len(places)
     for image in images:
         found = {name: 1 for name in names if getattr(image.counters, name)}

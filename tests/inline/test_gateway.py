@@ -70,6 +70,9 @@ def slow(items, scan, context):
 """
 
 
+IMAGES = 7  # of the scan: three slices, twice, and the report
+
+
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory):
     path = tmp_path_factory.mktemp("scan") / "scan.h5"
@@ -128,12 +131,12 @@ def busy_worker(node, journal):
 
 def the_next_scan_works(node, scan):
     conversation = send(scan, node.address)
-    return len(conversation.images) == 6 and conversation.closed and not conversation.lines
+    return len(conversation.images) == IMAGES and conversation.closed and not conversation.lines
 
 
 def reference(node, scan):
     conversation = send(scan, node.address)
-    assert len(conversation.images) == 6
+    assert len(conversation.images) == IMAGES
     return images(conversation)
 
 
@@ -142,7 +145,7 @@ def test_a_scan_is_recorded_byte_for_byte_and_its_journal_sealed(node, scan):
     conversation = send(scan, node.address)
     assert conversation.closed
     assert not conversation.broken
-    assert len(conversation.images) == 6
+    assert len(conversation.images) == IMAGES
     (journal,) = set(journals(node)) - known
     until(lambda: not journal.stat().st_mode & stat.S_IWUSR, "sealing")
     assert journal.read_bytes() == b"".join(stream(scan))
@@ -167,7 +170,7 @@ def test_idle_and_parallel_connections_do_not_starve_each_other(node, scan):
         assert the_next_scan_works(node, scan)
         for half in halves:
             half.sendall(b"".join(whole[len(whole) // 2 :]))
-            assert sum(isinstance(message, m.Image) for message in hear(half)) == 6
+            assert sum(isinstance(message, m.Image) for message in hear(half)) == IMAGES
         asking.sendall(struct.pack("<H", 4))
         assert [type(message) for message in hear(asking)] == [m.Response, m.Close]
         assert len(idle) == 10
@@ -294,7 +297,7 @@ def test_a_full_disk_is_said_and_survived(node, scan):
         resource.prlimit(node.process, resource.RLIMIT_FSIZE, (soft, hard))
     assert conversation.closed
     assert any("cannot be written" in text and "free space and repeat the scan" in text for text in texts(conversation))
-    assert len(conversation.images) < 6
+    assert len(conversation.images) < IMAGES - 1
     assert journals(node)[-1].read_bytes() == whole[: len(whole) // 2]
     assert the_next_scan_works(node, scan)
 
@@ -389,7 +392,7 @@ def test_a_scan_finishes_while_the_node_is_told_to_leave(tmp_path, scan):
                 os.kill(process, signal.SIGTERM)
             time.sleep(0.3)
             connection.sendall(b"".join(whole[20:]))
-            assert sum(isinstance(message, m.Image) for message in hear(connection)) == 6
+            assert sum(isinstance(message, m.Image) for message in hear(connection)) == IMAGES
         until(lambda: not Path(f"/proc/{own.process}/task").exists() or not children(own), "leaving")
         (journal,) = journals(own)
         until(lambda: not journal.stat().st_mode & stat.S_IWUSR, "sealing")
