@@ -7,6 +7,7 @@ is sent whatever comes out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -35,7 +36,12 @@ def bias(image_hu: Pixels, classical_hu: Pixels) -> float:
 
 
 def judge(
-    limits: Limits, image_hu: Pixels, classical_hu: Pixels, noise_hu: Pixels, trained_hu: tuple[float, float]
+    limits: Limits,
+    image_hu: Pixels,
+    classical_hu: Pixels,
+    noise_hu: Pixels,
+    trained_hu: tuple[float, float],
+    unlike: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """Return what speaks against a network's image; red and grey mean that it is not to be sent.
 
@@ -49,11 +55,13 @@ def judge(
         (y, x) float32: noise of the classical image, from `qc.ct_noise.noise_map`.
     trained_hu
         Range of CT numbers the network was trained on.
+    unlike
+        What else lies outside its training, in words, from `qc.guard.outside`.
     """
     if not np.isfinite(image_hu).all():
         message = "The network's image holds pixels that are no numbers"
         return (Finding(Severity.RED, "network failed", message, _ACTION),)
-    found = []
+    found = [Finding(Severity.GREY, "network out of range", what[0].upper() + what[1:], _ACTION) for what in unlike]
     body, (low, high) = classical_hu[classical_hu > _BODY_HU], trained_hu
     inside = float(np.mean((body >= low) & (body <= high))) if body.size else 0.0
     if inside < _MOST:

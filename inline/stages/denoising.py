@@ -28,9 +28,10 @@ from inline.models import folders
 from inline.scan import Context, Image
 from inline.stages.ct_images import DEEP
 from qc.ct_guard import judge, passes
-from qc.ct_noise import noise_map
+from qc.ct_noise import noise_level, noise_map
 from qc.finding import Finding, Severity, Where
-from recon_models.ct.denoise import INPUT, Preparation, denoise
+from qc.guard import outside
+from recon_models.ct.denoise import INPUT, Preparation, denoise, trained
 
 Pixels = npt.NDArray[np.float32]
 
@@ -144,7 +145,11 @@ class Denoiser:
         assert self._network is not None
         chosen, classical = self._network, np.asarray(image.pixels[0, 0], np.float32)
         pixels = denoise(classical, chosen.engine, chosen.preparation, self._depth, self._patience_s)
-        findings = judge(self._context.limits, pixels, classical, noise_map(classical), chosen.trained_hu)
+        noise = noise_map(classical)
+        pixel_mm = 1e3 * image.geometry.field_of_view_m[0] / classical.shape[1]
+        measured = {"the noise in HU": noise_level(classical, noise), "the pixel in mm": pixel_mm}
+        unlike = outside(measured, trained(chosen.model))
+        findings = judge(self._context.limits, pixels, classical, noise, chosen.trained_hu, unlike)
         if not passes(findings):
             return self._instead(image, "; ".join(finding.message for finding in findings), findings)
         for finding in findings:

@@ -31,7 +31,7 @@ def smoothing(strength=0.25, offset=0.0):
     return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
 
-def catalogue(folder, model, name="mapnn", least=-1.1, most=4.0):
+def catalogue(folder, model, name="mapnn", least=-1.1, most=4.0, noise_most_hu=200.0):
     """Write a model with its manifest, as an export does; return the folder."""
     constants = {"hu_per_unit": 1000.0, "margin_pixels": 4, "block_pixels": 2, "depths": DEPTHS}
     span = {"smallest": (1, 1, 16, 16), "typical": (1, 1, 32, 32), "largest": (1, 1, 1056, 1056)}
@@ -53,6 +53,11 @@ def catalogue(folder, model, name="mapnn", least=-1.1, most=4.0):
         constants_sha256=digest(constants),
         training=Training(data=(Data(name="none", licence="none", source="none"),), commit="0" * 7, script="none"),
         metrics={},
-        guard={},
+        guard={
+            "noise_least_hu": 0.0,
+            "noise_most_hu": noise_most_hu,
+            "pixel_least_mm": 0.1,
+            "pixel_most_mm": 10.0,
+        },
     ).write(folder)
     return folder
