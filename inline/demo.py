@@ -116,9 +116,10 @@ def demo(report: Path, say: Callable[[str], None], scenes: tuple[Scene, ...] = S
     """
     exhibits, failures = [], 0
     with tempfile.TemporaryDirectory(prefix="boreside-") as folder, own_node() as node:
-        for number, scene in enumerate(scenes):
-            path = Path(folder) / f"{number}.h5"
+        paths = [Path(folder) / f"{number}.h5" for number in range(len(scenes))]
+        for path, scene in zip(paths, scenes, strict=True):  # all of them first: meanwhile the node warms up
             simulate(scene.kind, path, **scene.options)
+        for path, scene in zip(paths, scenes, strict=True):
             conversation, scan_s = _scan(path, scene, node.address)
             summary = summarise(conversation)
             failures += not (summary.closed and summary.images)
