@@ -110,21 +110,22 @@ def views(path: Path) -> tuple[Scan, list[Readout]]:
 
 
 def deep(path: Path, repeats: int = 3) -> dict[str, dict[str, float] | str]:
-    """Seconds that each depth of the network takes for a slice, and of CPU time; why not, where there is none."""
+    """Seconds that each depth of each network takes for a slice, and of CPU time; why not, where one is missing."""
     try:
-        ready = network(USUAL)
+        networks = [network(name) for name in (USUAL, "mapnn")]
     except HardwareError as error:
         return {"deep_s": f"not executed: {error}"}
     scan, readouts = views(path)
     slice_hu = np.asarray(run(scan, readouts, []).pixels[0, 0], np.float32)
     clock, cpu = {}, {}
-    for depth in range(1, ready.preparation.depths + 1):
+    for ready, depth in ((one, n) for one in networks for n in range(1, one.preparation.depths + 1)):
         seconds = []
         for _ in range(repeats + 1):
             start = time.perf_counter(), time.process_time()
             denoise(slice_hu, ready.engine, ready.preparation, depth)
             seconds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-        clock[str(depth)], cpu[str(depth)] = (min(times) for times in zip(*seconds[1:], strict=True))
+        name = f"{ready.model.manifest.id} {depth}"
+        clock[name], cpu[name] = (min(times) for times in zip(*seconds[1:], strict=True))
     return {"deep_s": clock, "deep_cpu_s": cpu}
 
 

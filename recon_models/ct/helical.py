@@ -39,7 +39,7 @@ FULL = 0.6
 """Height on the detector, of 1 at its ends, up to which views count fully."""
 
 _GAP = 8
-"""Views that may be missing in a row; those before them stand in."""
+"""Views that may be missing in a row; the one after them stands in."""
 
 
 class Helical:

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hardware.manifest import Data, Input, Manifest, Output, Training, digest
+from inline.stages.denoising import USUAL
 from recon_models.ct.denoise import INPUT, OUTPUT
 
 AXES = (1, 1, "height", "width")
@@ -31,7 +32,7 @@ def smoothing(strength=0.25, offset=0.0):
     return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
 
-def catalogue(folder, model, name="mapnn", least=-1.1, most=4.0, noise_most_hu=200.0):
+def catalogue(folder, model, name=USUAL, least=-1.1, most=4.0, noise_most_hu=200.0):
     """Write a model with its manifest, as an export does; return the folder."""
     constants = {"hu_per_unit": 1000.0, "margin_pixels": 4, "block_pixels": 2, "depths": DEPTHS}
     span = {"smallest": (1, 1, 16, 16), "typical": (1, 1, 32, 32), "largest": (1, 1, 1056, 1056)}

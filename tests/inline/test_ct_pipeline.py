@@ -161,7 +161,7 @@ def test_a_deep_image_follows_in_a_series_of_its_own(views, catalogued):
     (classical, deep), findings = reconstruct(views, deep="true", depth="2")
     assert causes(findings) == []
     assert (classical.series, classical.method) == (1, "classical")
-    assert (deep.series, deep.method) == (2, "mapnn 0.1")
+    assert (deep.series, deep.method) == (2, f"{denoising.USUAL} 0.1")
     assert deep.method_reason.startswith("depth 2 of 3")
     assert deep.meta["ImageType"] == ["DERIVED", "PRIMARY", "AXIAL"]
     assert len(deep.meta["Model_sha256"]) == 64
@@ -200,12 +200,12 @@ def test_where_the_network_fails_the_classical_image_stands_in_its_place(views, 
 
 def test_without_a_network_the_classical_image_says_so(views, catalogued):
     (image,), _ = reconstruct(views, deep="true")
-    assert "no deep image: there is no model 'mapnn'" in image.method_reason
+    assert f"no deep image: there is no model {denoising.USUAL!r}" in image.method_reason
 
 
 def test_a_network_that_was_tampered_with_is_not_run(views, catalogued, tmp_path):
     catalogued()
-    (tmp_path / "mapnn.onnx").write_bytes(networks.smoothing(0.5))
+    (tmp_path / f"{denoising.USUAL}.onnx").write_bytes(networks.smoothing(0.5))
     (image,), _ = reconstruct(views, deep="true")
     assert "SHA-256" in image.method_reason
 

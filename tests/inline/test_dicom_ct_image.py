@@ -81,7 +81,7 @@ def test_what_a_network_altered_says_so(scanned, datasets):
     classical, deep = datasets
     assert list(classical.ImageType) == ["ORIGINAL", "PRIMARY", "AXIAL"]
     assert list(deep.ImageType) == ["DERIVED", "PRIMARY", "AXIAL"]
-    assert "mapnn 0.1 depth 2" in deep.DerivationDescription
+    assert f"{denoising.USUAL} 0.1 depth 2" in deep.DerivationDescription
     assert deep.SeriesDescription.endswith("deep 2")
     (equipment,) = deep.ContributingEquipmentSequence
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
