@@ -22,7 +22,7 @@ from inline.demo_ct import ct_exhibit
 from inline.mrd.messages import Acquisition, Close, Image, Message
 from inline.own_node import own_node
 from inline.report import Exhibit, Remark, render
-from inline.scanner.client import Address, Conversation, converse, natural_route, scan_messages
+from inline.scanner.client import Address, Conversation, converse, natural_route, scan_messages, send
 from inline.scanner.recording import Recording, due_times
 from inline.scanner.simulate import simulate
 from inline.scanner.summary import Summary, summarise
@@ -119,6 +119,7 @@ def demo(report: Path, say: Callable[[str], None], scenes: tuple[Scene, ...] = S
         paths = [Path(folder) / f"{number}.h5" for number in range(len(scenes))]
         for path, scene in zip(paths, scenes, strict=True):  # all of them first: meanwhile the node warms up
             simulate(scene.kind, path, **scene.options)
+        send(paths[0], node.address)  # on a new machine workers compile for half a minute, and only then
         for path, scene in zip(paths, scenes, strict=True):
             conversation, scan_s = _scan(path, scene, node.address)
             summary = summarise(conversation)
