@@ -1,0 +1,103 @@
+"""Parameter maps as images: T1, T2, MD and the like, with the colours and the window a console should open them with.
+
+A map says what its pixels are (`Quantity`, `Unit`), how they came to be (`Method`, `Method_reason`), and whether they
+can be trusted. A map that cannot be is marked grey by its findings rather than left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.scan import Image
+from qc.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a quantity is shown.
+
+    Attributes
+    ----------
+    unit
+        Of the pixels.
+    center, width
+        Of the window, in that unit.
+    colours
+        Name of the console's colour table, or nothing for grey.
+    """
+
+    unit: str
+    center: float
+    width: float
+    colours: str = ""
+
+
+LOOKS: Final[Mapping[str, Look]] = {
+    "T1": Look("ms", 1300, 1300, "MicroDeltaHotMetal.pal"),
+    "T1star": Look("ms", 1100, 1300, "MicroDeltaHotMetal.pal"),
+    "T2": Look("ms", 60, 120, "MicroDeltaHotMetal.pal"),
+    "T2star": Look("ms", 25, 50, "MicroDeltaHotMetal.pal"),
+    "ECV": Look("%", 40, 80, "MicroDeltaHotMetal.pal"),
+    "MD": Look("1e-3 mm^2/s", 1.5, 3),
+    "FA": Look("1", 0.5, 1),
+    "HA": Look("deg", 0, 180, "Rainbow.pal"),
+    "E2A": Look("deg", 45, 90, "Rainbow.pal"),
+}
+"""The quantities consoles know; others are shown in grey over the range of their pixels."""
+
+
+def map_image(
+    like: Image,
+    values: npt.NDArray[Any],
+    quantity: str,
+    series: int,
+    *,
+    unit: str = "",
+    method: str = "classical",
+    reason: str = "",
+    findings: tuple[Finding, ...] = (),
+    meta: Mapping[str, Any] | None = None,
+) -> Image:
+    """Return a parameter map with the place and the counters of an image it was made from.
+
+    Parameters
+    ----------
+    like
+        One of the source images.
+    values
+        (y, x) or (1, z, y, x) real; pixels that are not finite are sent as zero.
+    quantity
+        What is mapped: ``T1``, ``SD_T1``, ``residual``...
+    series
+        Number of the series of this quantity, from 1.
+    unit
+        Of the values; taken from `LOOKS` where the quantity is known there.
+    method, reason
+        `classical` or a network's name and version, and why it is this one.
+    findings
+        What is wrong with this map.
+    meta
+        Further entries.
+    """
+    pixels = np.nan_to_num(np.asarray(values, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    look = LOOKS.get(quantity)
+    shown: dict[str, Any] = {"DataRole": "Quantitative", "ImageType": ["DERIVED", "PRIMARY", "M", quantity.upper()]}
+    if look is not None:
+        shown |= {"WindowCenter": look.center, "WindowWidth": look.width}
+        shown |= {"LUTFileName": look.colours} if look.colours else {}
+    return replace(
+        like,
+        pixels=pixels.reshape(1, *pixels.shape) if pixels.ndim == 3 else pixels.reshape(1, -1, *pixels.shape[-2:]),
+        quantity=quantity,
+        unit=unit or (look.unit if look is not None else ""),
+        method=method,
+        method_reason=reason,
+        series=series,
+        findings=findings,
+        meta={**shown, "SeriesDescription": quantity, **(meta or {})},
+    )
