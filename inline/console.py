@@ -212,8 +212,8 @@ def _meta(image: Image, scan: Scan) -> dict[str, str | float | int | Sequence[st
         ("EchoTime", scan.echo_times_s, image.counters.contrast),
         ("InversionTime", scan.inversion_times_s, image.counters.set),
     ):
-        if times:
-            meta[name] = round(times[min(counter, len(times) - 1)] * 1e3, 6)
+        if counter < len(times) or len(times) == 1:
+            meta[name] = round(times[counter if len(times) > 1 else 0] * 1e3, 6)
     return meta
 
 

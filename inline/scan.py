@@ -193,6 +193,8 @@ class Image:
     step
         What one step of a stored pixel stands for, in ``unit``; 0 for as fine as twelve bits allow. Maps of a quantity
         have the same step always, so that pixels of several maps can be compared.
+    sources
+        Counters of the images a map was made from, whose findings concern it too; empty for one made from readouts.
     received
         The meta an image off the wire came with; it is not sent on.
     time_stamp, physiology
@@ -214,6 +216,7 @@ class Image:
     checked: bool = True
     window: tuple[float, float] | None = None
     step: float = 0.0
+    sources: tuple[Counters, ...] = ()
     received: Mapping[str, str | list[str]] = field(default_factory=dict)
     time_stamp: int = 0
     physiology: tuple[int, int, int] = (0, 0, 0)
