@@ -1,0 +1,1 @@
+"""Training of the regulariser of `recon_models.mapping.accelerated.unrolled`; needs PyTorch."""
