@@ -59,7 +59,7 @@ def unrolled(encoding: SeriesEncoding, kspace: Complex, noise: float, engine: En
     if encoding.basis.shape[1] != RANK:
         raise ValueError(f"{encoding.basis.shape[1]} curves span the series; the network was trained on {RANK}")
     right = encoding.adjoint(kspace)
-    first = _solved(encoding, right, right, START)
+    first = first_guess(encoding, right)
     bright = float(np.percentile(np.linalg.norm(encoding.images(first), axis=0), _BRIGHT)) or 1.0
     scale = np.float32(np.sqrt(len(encoding.masks)) / bright)
     at, right = first * scale, right * scale
@@ -67,6 +67,11 @@ def unrolled(encoding: SeriesEncoding, kspace: Complex, noise: float, engine: En
         better = _regularised(at, noise * float(scale), engine)
         at = _solved(encoding, right + np.float32(trust) * better, better, float(trust))
     return at / scale
+
+
+def first_guess(encoding: SeriesEncoding, right: Complex) -> Complex:
+    """Return what the first stage improves: damped least squares from E^H y."""
+    return _solved(encoding, right, right, START)
 
 
 def _solved(encoding: SeriesEncoding, right: Complex, start: Complex, trust: float) -> Complex:

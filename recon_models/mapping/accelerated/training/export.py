@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     args = parser.parse_args()
     network = Unrolled()
-    network.load_state_dict(torch.load(args.run / "unrolled.pt", weights_only=True)["network"])
+    network.load_state_dict(torch.load(args.run / "loop.pt", weights_only=True)["network"])
     args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / f"{MODEL}.onnx"
     regulariser, size = network.regulariser.eval(), {2: "height", 3: "width"}

@@ -1,8 +1,8 @@
 """The regulariser, and the unrolled reconstruction it is trained inside of.
 
 What is exported is the regulariser alone; data consistency stays array code (`..unrolled`), so that an engine needs to
-know nothing of coils and Fourier transforms. Blocks of 2 x 2 pixels are channels (Shi et al., CVPR 2016); without biases the
-network scales with its input (Mohan et al., ICLR 2020), to which the noise belongs as one more channel.
+know nothing of coils and Fourier transforms. Blocks of 2 x 2 pixels are channels (Shi et al., CVPR 2016); without
+biases the network scales with its input (Mohan et al., ICLR 2020), to which the noise belongs as one more channel.
 """
 
 from __future__ import annotations
@@ -67,21 +67,30 @@ class Unrolled(nn.Module):  # type: ignore[misc,unused-ignore]
             (n,) float32, standard deviation of a sample.
         """
         mixing = torch.fft.ifftshift(mixing, dim=1).to(torch.complex64)
-        level = noise.reshape(-1, 1, 1, 1).expand(-1, 1, *right.shape[-2:])
         at = conjugate_gradients(right, right, maps, mixing, START)
         found = []
         for trust in torch.exp(self.log_trust):
-            channels = torch.cat((at.real, at.imag, level), 1)
-            real, imaginary = self.regulariser(channels).chunk(2, 1)
-            better = torch.complex(real, imaginary)
+            better = weights(self.regulariser(channels(at, noise.reshape(-1))))
             at = conjugate_gradients(right + trust * better, better, maps, mixing, trust)
             found.append(at)
         return found
 
 
-def normal(weights: Tensor, maps: Tensor, mixing: Tensor) -> Tensor:
+def channels(series: Tensor, noise: Tensor) -> Tensor:
+    """Return complex weights and their noise (n,) as the regulariser takes them."""
+    level = noise[:, None, None, None].expand(-1, 1, *series.shape[-2:])
+    return torch.cat((series.real, series.imag, level), 1)
+
+
+def weights(found: Tensor) -> Tensor:
+    """Return what the regulariser found as complex weights."""
+    real, imaginary = found.chunk(2, 1)
+    return torch.complex(real, imaginary)
+
+
+def normal(series: Tensor, maps: Tensor, mixing: Tensor) -> Tensor:
     """E^H E as `..series.SeriesEncoding.normal` has it; ``mixing`` in the order of the plain transform."""
-    spectra = torch.fft.fft(maps[:, None] * weights[:, :, None], dim=-2)
+    spectra = torch.fft.fft(maps[:, None] * series[:, :, None], dim=-2)
     mixed = torch.einsum("nyij,njcyx->nicyx", mixing, spectra)
     return cast(Tensor, torch.einsum("ncyx,nkcyx->nkyx", maps.conj(), torch.fft.ifft(mixed, dim=-2)))
 
