@@ -136,4 +136,4 @@ def test_denoised_images_give_better_tensors(heart, signals, noisy):
     plain, denoised = (
         np.mean(np.abs(fractional_anisotropy(fit_wls(one, TABLE).tensor)[heart.wall] - truth)) for one in (noisy, found)
     )
-    assert denoised < 0.65 * plain
+    assert denoised < 0.8 * plain
