@@ -1,8 +1,8 @@
 """Detectors that err: hits of stray photons, and columns whose gain drifts and draws rings.
 
-Hits are found with one view on either side; rings need the whole sinogram, since nothing in a single view tells a column
-that reads too much from an object. No route takes them out by itself: `qc.elements` says where a detector
-needs calibration instead. Elements that do not count at all are filled in `recon_models.ct.counts`.
+Hits are found with one view on either side; rings need the whole sinogram, since nothing in a single view tells a
+column that reads too much from an object. No route takes them out by itself: `qc.elements` says where a detector needs
+calibration instead. Elements that do not count at all are filled in `recon_models.ct.counts`.
 """
 
 from __future__ import annotations
