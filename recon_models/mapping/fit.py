@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recon_models.mapping.exponential import Solution
+from recon_models.mapping.exponential import Model, Solution, solve
 from recon_models.mapping.uncertainty import fit_noise
 
 Real = npt.NDArray[np.float32]
@@ -92,3 +92,57 @@ def assembled(
         valid.reshape(shape),
         parameters,
     )
+
+
+def relaxation(
+    images: npt.NDArray[Any],
+    times_s: npt.NDArray[Any],
+    model: Model,
+    name: str,
+    *,
+    noise: npt.NDArray[Any] | float | None,
+    rising: bool = False,
+    used: npt.NDArray[Any] | None = None,
+) -> Fit:
+    """Fit one exponential to each pixel of real images.
+
+    Parameters
+    ----------
+    images
+        (measurements, ...) real.
+    times_s
+        (measurements,) in any order.
+    model
+        Which exponential.
+    name
+        Of its time constant, as ``T2``.
+    noise
+        As `assembled`.
+    rising
+        Whether the signal recovers: it is then A - B exp(-t / T), otherwise ``offset`` + ``M0`` exp(-t / T).
+    used
+        (...) how many measurements, the earliest first, each pixel is fitted to; all unless given.
+
+    Raises
+    ------
+    ValueError
+        If times and images do not match, or fewer times differ than there are parameters.
+    """
+    times = np.asarray(times_s, np.float64)
+    if len(images) != len(times):
+        raise ValueError(f"{len(images)} images have {len(times)} times")
+    counts = None if used is None else used.ravel()
+    found = solve(images.reshape(len(times), -1).T, times, model, used=counts)
+    scale, level, time = found.amplitude, found.offset, found.time_s
+    values, variances = {name: time}, {name: found.variance(0.0, 0.0, time)}
+    of_scale, of_level = found.variance(0.0, 1.0, 0.0), found.variance(1.0, 0.0, 0.0)
+    if not rising:
+        values["M0"], variances["M0"] = scale, of_scale
+    elif model.offset:
+        values["B"], variances["B"] = -scale, of_scale
+    if model.offset:
+        values["A" if rising else "offset"], variances["A" if rising else "offset"] = level, of_level
+    elif rising:
+        values["A"], variances["A"] = scale, of_scale
+    valid = found.valid & (values["B" if "B" in values else "A" if rising else "M0"] > 0)
+    return assembled(found, values, variances, images.shape[1:], model.parameters, noise, valid)
