@@ -20,7 +20,7 @@ from recon_models.mapping.accelerated.series import Complex, SeriesEncoding
 
 BLOCK = 8
 """Side of a block, pixels."""
-WEIGHT = 0.2
+WEIGHT = 0.4
 """Of the norm of a block of noise; chosen on phantoms of other seeds than are tested."""
 ITERATIONS = 40
 
@@ -48,9 +48,15 @@ def locally_low_rank(
     ndarray
         (rank, y, x) complex64.
     """
+    return from_adjoint(encoding, encoding.adjoint(kspace), noise, weight, iterations)
+
+
+def from_adjoint(
+    encoding: SeriesEncoding, right: Complex, noise: float, weight: float = WEIGHT, iterations: int = ITERATIONS
+) -> Complex:
+    """Reconstruct from E^H y, (rank, y, x); otherwise as `locally_low_rank`."""
     threshold = weight * noise * (BLOCK + encoding.basis.shape[1] ** 0.5)
-    found = fista(encoding.normal, encoding.adjoint(kspace), _shrink(np.float32(threshold)), iterations)
-    return np.asarray(found, np.complex64)
+    return np.asarray(fista(encoding.normal, right, _shrink(np.float32(threshold)), iterations), np.complex64)
 
 
 def _shrink(threshold: np.float32) -> Callable[[Complex], Complex]:

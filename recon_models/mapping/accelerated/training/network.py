@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recon_models.mapping.accelerated.series import RANK
-from recon_models.mapping.accelerated.unrolled import CG_STEPS, STAGES, START
+from recon_models.mapping.accelerated.unrolled import CG_STEPS, STAGES
 
 WIDTH: Final = 48
 
@@ -23,6 +23,11 @@ def _convolution(before: int, after: int) -> nn.Conv2d:
     layer = nn.Conv2d(before, after, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return layer
+
+
+def _bent(at: Tensor) -> Tensor:
+    """Return the leaky rectifier: without a slope below zero all units die, since brightness is never negative."""
+    return functional.leaky_relu(at, 0.1)
 
 
 class Regulariser(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -40,8 +45,8 @@ class Regulariser(nn.Module):  # type: ignore[misc,unused-ignore]
         """Return weights of the curves with less noise and aliasing."""
         at = self.first(functional.pixel_unshuffle(series, 2))
         for one, two in zip(self.one, self.two, strict=True):
-            at = at + two(torch.relu(one(torch.relu(at))))
-        return series[:, : 2 * RANK] + functional.pixel_shuffle(self.last(torch.relu(at)), 2)
+            at = at + two(_bent(one(_bent(at))))
+        return series[:, : 2 * RANK] + functional.pixel_shuffle(self.last(_bent(at)), 2)
 
 
 class Unrolled(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -50,42 +55,37 @@ class Unrolled(nn.Module):  # type: ignore[misc,unused-ignore]
     def __init__(self) -> None:
         super().__init__()
         self.regulariser = Regulariser()
-        self.log_trust = nn.Parameter(torch.full((STAGES,), -1.5))
+        self.log_trust = nn.Parameter(torch.zeros(STAGES))
 
-    def forward(self, right: Tensor, maps: Tensor, mixing: Tensor, noise: Tensor) -> list[Tensor]:
+    def forward(self, start: Tensor, right: Tensor, maps: Tensor, mixing: Tensor, noise: Tensor) -> list[Tensor]:
         """Return the weights after each stage.
 
         Parameters
         ----------
-        right
-            (n, rank, y, x) complex64, E^H of the samples.
+        start, right
+            (n, rank, y, x) complex64, classical weights and E^H of the samples.
         maps
             (n, coils, y, x) complex64.
         mixing
             (n, y, rank, rank) float32.
         noise
-            (n,) float32, standard deviation of a sample.
+            (n, 1) float32, standard deviation of a sample.
         """
         mixing = torch.fft.ifftshift(mixing, dim=1).to(torch.complex64)
-        at = conjugate_gradients(right, right, maps, mixing, START)
-        found = []
+        at, found = start, []
         for trust in torch.exp(self.log_trust):
-            better = weights(self.regulariser(channels(at, noise.reshape(-1))))
+            better = self.regularised(at, noise.reshape(-1))
             at = conjugate_gradients(right + trust * better, better, maps, mixing, trust)
             found.append(at)
         return found
 
-
-def channels(series: Tensor, noise: Tensor) -> Tensor:
-    """Return complex weights and their noise (n,) as the regulariser takes them."""
-    level = noise[:, None, None, None].expand(-1, 1, *series.shape[-2:])
-    return torch.cat((series.real, series.imag, level), 1)
-
-
-def weights(found: Tensor) -> Tensor:
-    """Return what the regulariser found as complex weights."""
-    real, imaginary = found.chunk(2, 1)
-    return torch.complex(real, imaginary)
+    def regularised(self, series: Tensor, noise: Tensor) -> Tensor:
+        """Pass complex weights (n, rank, y, x) of noise (n,) through the regulariser, without their phase."""
+        turn = series[:, :1] / series[:, :1].abs().clamp_min(1e-12)
+        real = series * turn.conj()
+        level = noise[:, None, None, None].expand(-1, 1, *series.shape[-2:])
+        found = self.regulariser(torch.cat((real.real, real.imag, level), 1))
+        return cast(Tensor, torch.complex(*found.chunk(2, 1)) * turn)
 
 
 def normal(series: Tensor, maps: Tensor, mixing: Tensor) -> Tensor:

@@ -43,16 +43,16 @@ class Example:
     noise: float
 
 
-def example(random: np.random.Generator, shape: tuple[int, int] = (160, 192)) -> Example:
+def example(random: np.random.Generator, shape: tuple[int, int] = (160, 128)) -> Example:
     """Draw one series of (y, x) pixels; everything is random."""
     coils = int(random.integers(6, 11))
-    width_m = random.uniform(0.24, 0.32)
-    pixel_m = width_m / shape[1]
+    pixel_m = random.uniform(1.2e-3, 1.8e-3)
+    period_m = 2 * pixel_m * max(shape)
     body = anatomy(random)
     times_s, curves, tissue = _protocol(random, body)
     series = _series(body, tissue, shape, pixel_m, random)
     points = _points(shape, pixel_m, 1)
-    maps = array(coils, (width_m * 2, width_m * 2)).at(points).astype(np.complex64)
+    maps = array(coils, (period_m, period_m)).at(points).astype(np.complex64)
     joint = np.sqrt(np.sum(np.abs(maps) ** 2, axis=0))
     there = np.abs(series).max(axis=0) > 0.02
     phase = _smooth(shape, random, 3) * random.uniform(0, 2)

@@ -2,8 +2,8 @@
 
     python -m recon_models.mapping.accelerated.training.train OUTPUT --minutes 15 20
 
-By itself it learns, on patches, to make the weights without noise of the first guess: many cheap steps. In the loop it
-learns what it should leave to the samples, on strips of columns, since x is sampled fully.
+By itself it learns, on patches, to make the weights without noise of the classical ones: many cheap steps. In the loop
+it learns what it should leave to the samples, on strips of columns, since x is sampled fully.
 
 The loss is the absolute difference from the weights without noise, in units of the example's noise; later curves count
 for more: the first is the brightness, T1 is in the others. The mean of absolute values rather than squares, because
@@ -22,27 +22,27 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recon_models.mapping.accelerated.training.network import Unrolled, channels, weights
+from recon_models.mapping.accelerated.low_rank import from_adjoint
+from recon_models.mapping.accelerated.training.network import Unrolled
 from recon_models.mapping.accelerated.training.pairs import Example, example
-from recon_models.mapping.accelerated.unrolled import first_guess
 
-_EXAMPLES: Final = 240
+_EXAMPLES: Final = 110
 _PATCH: Final = 64
 _BATCH: Final = 8
 _STRIP: Final = 64
-_RATE: Final = 2e-3
+_RATE: Final = 1e-3
 _LOOP_RATE: Final = 7e-4
 _TRUST_RATE: Final = 1e-2
-_STAGES: Final = (0.1, 0.1, 0.3, 1.0)
+_STAGES: Final = (0.3, 1.0)
 _CURVES: Final = (1.0, 2.0, 2.0, 2.0)
 _LEAST_NOISE: Final = 0.01
 _TOLD: Final = 50
 
-Pool = list[tuple[Example, npt.NDArray[np.complex64]]]
+Piece = tuple[Tensor, ...]
+"""Classical weights, E^H y, sensitivities, mixing, noise and the weights that are wanted."""
 
 
 def main() -> None:
@@ -56,11 +56,25 @@ def main() -> None:
     torch.manual_seed(args.seed)
     args.output.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(args.seed)
-    pool = [(made, first_guess(made.encoding, made.right)) for made in (example(random) for _ in range(_EXAMPLES))]
+    pool = _pool(args.output / "pool.pt", random)
     network = Unrolled()
     phases = (("alone", _alone, 60 * args.minutes[0]), ("loop", _loop, 60 * args.minutes[1]))
     for name, losses, seconds in phases:
         _train(name, network, losses(network, pool, random), args.output, seconds)
+
+
+def _pool(path: Path, random: np.random.Generator) -> list[Piece]:
+    """Return the examples; made once."""
+    if not path.exists():
+        torch.save([_piece(example(random)) for _ in range(_EXAMPLES)], path)
+    return list(torch.load(path, weights_only=True))
+
+
+def _piece(made: Example) -> Piece:
+    start = from_adjoint(made.encoding, made.right, made.noise)
+    noise = np.full(1, made.noise, np.float32)
+    arrays = start, made.right, made.encoding.sensitivities, made.encoding.mixing, noise, made.wanted
+    return tuple(torch.from_numpy(np.ascontiguousarray(one)) for one in arrays)
 
 
 def _train(name: str, network: Unrolled, losses: Iterator[Tensor], folder: Path, seconds: float) -> None:
@@ -94,46 +108,35 @@ def _train(name: str, network: Unrolled, losses: Iterator[Tensor], folder: Path,
             torch.save(kept, checkpoint)
 
 
-def _alone(network: Unrolled, pool: Pool, random: np.random.Generator) -> Iterator[Tensor]:
-    """Yield the regulariser's loss on batches of patches, turned, mirrored and of any phase."""
+def _alone(network: Unrolled, pool: list[Piece], random: np.random.Generator) -> Iterator[Tensor]:
+    """Yield the regulariser's loss on batches of patches, mirrored."""
     while True:
-        pieces = [_patch(*pool[int(random.integers(len(pool)))], random) for _ in range(_BATCH)]
-        given, wanted = (torch.from_numpy(np.stack(side)) for side in zip(*[p[:2] for p in pieces], strict=True))
-        noise = torch.tensor([p[2] for p in pieces], dtype=torch.float32)
-        yield _loss(weights(network.regulariser(channels(given, noise))), wanted, noise)
+        patches = [_patch(pool[int(random.integers(len(pool)))], random) for _ in range(_BATCH)]
+        given, wanted, noise = (torch.stack(side) for side in zip(*patches, strict=True))
+        yield _loss(network.regularised(given, noise[:, 0]), wanted, noise)
 
 
-def _patch(made: Example, guess: npt.NDArray[np.complex64], random: np.random.Generator) -> tuple[Any, Any, float]:
-    _, height, width = guess.shape
-    y, x = int(random.integers(height - _PATCH + 1)), int(random.integers(width - _PATCH + 1))
-    cut = np.s_[:, y : y + _PATCH, x : x + _PATCH]
-    turn = np.exp(2j * np.pi * random.random()).astype(np.complex64)
-    flip = (slice(None), slice(None, None, int(random.choice([1, -1]))), slice(None, None, int(random.choice([1, -1]))))
-    given, wanted = ((turn * one[cut])[flip] for one in (guess, made.wanted))
-    return np.ascontiguousarray(given), np.ascontiguousarray(wanted), made.noise
+def _patch(piece: Piece, random: np.random.Generator) -> Piece:
+    start, *_, noise, wanted = piece
+    y, x = (int(random.integers(length - _PATCH + 1)) for length in start.shape[1:])
+    axes = [axis for axis in (1, 2) if random.random() < 0.5]
+    given, goal = (one[:, y : y + _PATCH, x : x + _PATCH].flip(axes) for one in (start, wanted))
+    return given, goal, noise
 
 
-def _loop(network: Unrolled, pool: Pool, random: np.random.Generator) -> Iterator[Tensor]:
-    """Yield the loss of the unrolled reconstruction on strips."""
+def _loop(network: Unrolled, pool: list[Piece], random: np.random.Generator) -> Iterator[Tensor]:
+    """Yield the loss of the unrolled reconstruction on strips of columns."""
     while True:
-        batch = strip(pool[int(random.integers(len(pool)))][0], random)
-        found = network(*batch[:-1])
-        yield sum(weight * _loss(one, batch[-1], batch[3]) for weight, one in zip(_STAGES, found, strict=True))
+        start, right, maps, mixing, noise, wanted = pool[int(random.integers(len(pool)))]
+        first = int(random.integers(start.shape[-1] - _STRIP + 1))
+        start, right, maps, wanted = (one[None, ..., first : first + _STRIP] for one in (start, right, maps, wanted))
+        found = network(start, right, maps, mixing[None], noise[None])
+        yield sum(weight * _loss(one, wanted, noise[None]) for weight, one in zip(_STAGES, found, strict=True))
 
 
 def _loss(found: Tensor, wanted: Tensor, noise: Tensor) -> Tensor:
     curves = torch.tensor(_CURVES)[:, None, None]
     return (curves * (found - wanted).abs() / (noise.reshape(-1, 1, 1, 1) + _LEAST_NOISE)).mean()
-
-
-def strip(made: Example, random: np.random.Generator) -> tuple[Tensor, ...]:
-    """Cut some columns out of an example and turn them into tensors."""
-    first = int(random.integers(made.right.shape[-1] - _STRIP + 1))
-    cut = slice(first, first + _STRIP)
-    noise = np.full(1, made.noise, np.float32)
-    pieces: list[npt.NDArray[Any]] = [made.right[..., cut], made.encoding.sensitivities[..., cut], made.encoding.mixing]
-    pieces += [noise, made.wanted[..., cut]]
-    return tuple(torch.from_numpy(np.ascontiguousarray(piece))[None] for piece in pieces)
 
 
 if __name__ == "__main__":
