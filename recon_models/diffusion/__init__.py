@@ -1,0 +1,1 @@
+"""Diffusion tensors: from weighted images to maps of diffusivity, anisotropy and the angles of heart muscle."""
