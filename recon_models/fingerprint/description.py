@@ -202,7 +202,9 @@ class Description(_Strict):
         """
         given = np.size(rr_s)
         if given != self.beats:
-            raise SequenceError(f"{self.name!r} waits for {self.beats} heart beats, but {given} RR intervals were given")
+            raise SequenceError(
+                f"{self.name!r} waits for {self.beats} heart beats, but {given} RR intervals were given"
+            )
         try:
             return self._play(r_waves(rr_s) if given else np.zeros(1))
         except SequenceError:

@@ -22,9 +22,9 @@ def intervals(kind: Kind, beats: int, random: np.random.Generator, rate_per_min:
     Parameters
     ----------
     kind
-        ``regular`` varies by 1 % from beat to beat; ``variable`` by 4 %, and by up to 12 % with breathing; ``af`` (atrial
-        fibrillation) by 23 %, each beat independent of the last (Hennig et al., BMC Cardiovasc Disord 6:29, 2006, find
-        a log-normal spread of this size); ``missed`` is variable, with about one R wave in eight not detected.
+        ``regular`` varies by 1 % from beat to beat; ``variable`` by 4 %, and by up to 12 % with breathing; ``af``
+        (atrial fibrillation) by 23 % around the mean, each beat independent of the last; ``missed`` is ``variable``, with one
+        R wave in eight not detected.
     beats
         Number of intervals.
     random
