@@ -23,8 +23,8 @@ def intervals(kind: Kind, beats: int, random: np.random.Generator, rate_per_min:
     ----------
     kind
         ``regular`` varies by 1 % from beat to beat; ``variable`` by 4 %, and by up to 12 % with breathing; ``af``
-        (atrial fibrillation) by 23 % around the mean, each beat independent of the last; ``missed`` is ``variable``, with one
-        R wave in eight not detected.
+        (atrial fibrillation) by 23 % around the mean, each beat independent of the last; ``missed`` is ``variable``,
+        with one R wave in eight not detected.
     beats
         Number of intervals.
     random
