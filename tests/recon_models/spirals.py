@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import finufft
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 SIZE, COILS, PATHS, ARMS, RANK = 32, 3, 8, 120, 4
 
@@ -39,8 +40,9 @@ def scan(seed=0):
     courses = np.stack([1 - 2 * np.exp(-time / 0.2), 1 - 2 * np.exp(-time / 0.5), np.exp(-time / 0.3), 1 + 0 * time])
     basis = np.linalg.svd(courses.T, full_matrices=False)[0]
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
-    tissue = [(x + 5) ** 2 + y**2 < 36, (x - 5) ** 2 + y**2 < 25, x**2 + (y + 9) ** 2 < 9, x**2 + (y - 8) ** 2 < 16]
-    images = np.tensordot(basis.T @ courses.T, np.stack(tissue).astype(float), axes=1) * np.exp(0.3j * x / SIZE)
+    discs = [(x + 5) ** 2 + y**2 < 36, (x - 5) ** 2 + y**2 < 25, x**2 + (y + 9) ** 2 < 9, x**2 + (y - 8) ** 2 < 16]
+    tissues = [gaussian_filter(disc.astype(float), 1.0) for disc in discs]  # nothing in the corners of k-space
+    images = np.tensordot(basis.T @ courses.T, np.stack(tissues), axes=1) * np.exp(0.3j * x / SIZE)
     radius = np.linspace(0, 0.5, 160)
     arm = radius * np.exp(2j * np.pi * 2.2 * radius / 0.5 * SIZE / 2 / PATHS / 2)
     paths = arm * np.exp(2j * np.pi * np.arange(PATHS) / PATHS)[:, None]
