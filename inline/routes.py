@@ -59,6 +59,7 @@ ROUTES: Final = {
     for route in (
         Route("cartesian", "inline.pipelines.cartesian:cartesian", "Cartesian scans, GRAPPA where lines are skipped"),
         Route("epi", "inline.pipelines.epi:epi", "echo-planar imaging with ghost correction"),
+        Route("live", "inline.pipelines.live:live", "images of spokes or spirals while the scan runs"),
         Route("ct", "inline.pipelines.ct:ct", "CT views, fan beam, cone beam and helix, classical and deep"),
         Route("t1map", "inline.pipelines.t1map:t1map", "T1 maps with their uncertainty, from k-space or images"),
         Route(

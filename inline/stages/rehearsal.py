@@ -16,7 +16,7 @@ from inline.scan import Counters, Readout
 from inline.views import Projection, parameters_of
 from recon_models.ct.geometry import Detector, Scanner, Shape, View
 
-_COILS, _SIZE, _CALIBRATION = 16, 128, 24
+_COILS, _SIZE, _CALIBRATION, _SPOKES = 16, 128, 24, 69
 _COLUMNS, _VIEWS, _PIXELS = 736, 64, 512
 
 
@@ -35,6 +35,15 @@ def rehearsal(acceleration: int = 1, navigators: int = 0) -> tuple[Scan, Iterato
     limits = {"kspace_encoding_step_1": Limit(0, _SIZE - 1, _SIZE // 2)}
     encoding = Encoding(encoded, recon, limits, acceleration=(acceleration, 1), calibration_mode="embedded")
     return Scan((encoding,)), _readouts(acceleration, navigators)
+
+
+def live_rehearsal() -> tuple[Scan, Iterator[Readout]]:
+    """Return the header and the readouts of golden-angle spokes through nothing but noise."""
+    encoded = Space((2 * _SIZE, 2 * _SIZE, 1), (0.4, 0.4, 0.005))
+    recon = Space((_SIZE, _SIZE, 1), (0.2, 0.2, 0.005))
+    random = np.random.default_rng(0)
+    readouts = (_readout(random, line, Flag(0) if line else Flag.NOISE) for line in range(_SPOKES))
+    return Scan((Encoding(encoded, recon, trajectory="goldenangle"),)), readouts
 
 
 def ct_rehearsal() -> tuple[Scan, Iterator[Readout]]:
