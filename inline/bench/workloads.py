@@ -66,6 +66,7 @@ WORKLOADS: Final = (
         "radial",
         {"coils": 8, "acceleration": 12, "repetitions": 12},
         ({"matrix": 96, "acceleration": 9}, {"matrix": 144, "acceleration": 14}),
+        {"late": "wait"},
     ),
     Workload(
         "Live view, spirals",
@@ -73,6 +74,7 @@ WORKLOADS: Final = (
         "spiral",
         {"coils": 8, "acceleration": 4, "repetitions": 12},
         ({"matrix": 96}, {"matrix": 112}),
+        {"late": "wait"},
     ),
     Workload(
         "Computed tomography, one row",
