@@ -90,6 +90,7 @@ def from_wire(message: m.Image) -> Image:
         kind = ImageType.MAGNITUDE
     try:
         pixels, received = value(message), from_xml(message.attributes)
+        received |= {f"user_float_{n}": str(x) for n, x in enumerate(header["user_float"].tolist()) if x}
     except ValueError as error:
         raise ScanError(f"image {int(header['image_index'])} cannot be used: {error}") from error
     physiology = header["physiology_time_stamp"].tolist()

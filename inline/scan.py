@@ -196,7 +196,7 @@ class Image:
     sources
         Counters of the images a map was made from, whose findings concern it too; empty for one made from readouts.
     received
-        The meta an image off the wire came with; it is not sent on.
+        The meta an image off the wire came with, and its header's user parameters as ``user_float_0``...; not sent on.
     time_stamp, physiology
         The scanner's clock at the last readout, in its own ticks.
     """

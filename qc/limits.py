@@ -150,6 +150,12 @@ SHIPPED: Final[Limits] = MappingProxyType(
             "median of the map's standard deviation over its value",
             "native myocardium: 20-45 ms of 1000 at SNR 23-43 (Kellman 2013)",
         ),
+        "odd image": Limit(
+            2.0,
+            NEVER,
+            "squared residual of a fit with an image over that without it, per degree of freedom",
+            "1 if all belong together; twice is more than systematic errors of the model do",
+        ),
         "match residual": Limit(
             0.05, NEVER, "median part of a fingerprint that its entry does not explain", "noise alone at SNR 3: 0.05"
         ),

@@ -25,6 +25,7 @@ def describe(
     trajectory: str = "cartesian",
     trajectory_longs: Mapping[str, int] | None = None,
     trajectory_doubles: Mapping[str, float] | None = None,
+    diffusion: Sequence[Sequence[float]] = (),
 ) -> str:
     """Return an MRD header.
 
@@ -38,6 +39,8 @@ def describe(
         How calibration lines are acquired; embedded in an accelerated scan unless it is given.
     trajectory_longs, trajectory_doubles
         Parameters of the trajectory's description; left out where None.
+    diffusion
+        For each value of the counter ``set``: b in s/mm^2 and the direction rl, ap, fh in the patient's axes.
     """
     root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
     _fill(root, "studyInformation", {"studyTime": "09:30:00"})
@@ -86,6 +89,7 @@ def describe(
         _repeat(parameters, name, sequence.get(name, ()))
     ET.SubElement(parameters, "sequence_type").text = sequence_type
     _repeat(parameters, "echo_spacing", sequence.get("echo_spacing", ()))
+    _weightings(parameters, diffusion)
     ET.indent(root)
     return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
 
@@ -157,6 +161,19 @@ def _fill(parent: ET.Element, name: str, values: Mapping[str, Any]) -> None:
 def _repeat(parent: ET.Element, name: str, values: Sequence[float]) -> None:
     for value in values:
         ET.SubElement(parent, name).text = f"{value:.6f}"
+
+
+def _weightings(parent: ET.Element, diffusion: Sequence[Sequence[float]]) -> None:
+    if diffusion:
+        ET.SubElement(parent, "diffusionDimension").text = "set"
+    for b, *direction in diffusion:
+        element = ET.SubElement(parent, "diffusion")
+        _fill(
+            element,
+            "gradientDirection",
+            {axis: f"{x:.9f}" for axis, x in zip(("rl", "ap", "fh"), direction, strict=True)},
+        )
+        ET.SubElement(element, "bvalue").text = f"{b:.6f}"
 
 
 def _space(parent: ET.Element, name: str, space: Space) -> None:

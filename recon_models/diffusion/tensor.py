@@ -126,9 +126,14 @@ def fit_robust(
     return fit
 
 
+def predicted(fit: Fit, table: BTable) -> Real:
+    """Return the (n, y, x) signals that a fit has under a table, which may be another than its own."""
+    return np.asarray(np.exp(np.clip(_logs(design(table), fit), -700, 700)))
+
+
 def residual(images: npt.NDArray[np.floating], table: BTable, fit: Fit) -> Real:
     """Return (n, y, x) measured minus predicted signals."""
-    return np.asarray(images - _predicted(design(table), fit), np.float64)
+    return np.asarray(images - predicted(fit, table), np.float64)
 
 
 def noise_of(images: npt.NDArray[np.floating], table: BTable, fit: Fit) -> Real:
@@ -152,10 +157,6 @@ def _scale(apart: Real) -> Real:
 def _logs(matrix: Real, fit: Fit) -> Real:
     unknowns = np.concatenate((np.log(np.maximum(fit.s0, 1e-300))[None], fit.tensor / UNIT))
     return np.tensordot(matrix, unknowns, axes=1)
-
-
-def _predicted(matrix: Real, fit: Fit) -> Real:
-    return np.exp(np.clip(_logs(matrix, fit), -700, 700))
 
 
 def _weighted(matrix: Real, logs: Real, weights: Real, noise: Any) -> Fit:

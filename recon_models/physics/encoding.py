@@ -1,4 +1,4 @@
-"""What the coils receive: exact samples of coil times object along lines of k-space."""
+"""What the coils receive: exact samples of coil times object along lines of k-space, or anywhere in it."""
 
 from __future__ import annotations
 
@@ -60,6 +60,36 @@ def receive(
         block = np.swapaxes(block, -1, -2).reshape(weights.shape[1], len(kx))
         lines[line] = weights @ block
     return lines
+
+
+def receive_along(
+    phantom: Phantom, values: Mapping[str, complex], coils: Sensitivities, k: Real
+) -> npt.NDArray[np.complex64]:
+    """Noise-free samples anywhere in k-space, for paths that are no lines: spokes and spirals.
+
+    Parameters
+    ----------
+    phantom, values
+        The object and the signal of its tissues.
+    coils
+        Sensitivities with as many axes as the phantom.
+    k
+        (..., axes) x, y[, z] in cycles per metre.
+
+    Returns
+    -------
+    Array
+        (coils, ...) complex64, in units of value times m^2 or m^3.
+    """
+    axes = range(len(coils.period_m))
+    orders = np.meshgrid(*(coils.orders(axis) for axis in reversed(axes)), indexing="ij")
+    samples = np.zeros((len(coils.coefficients), *k.shape[:-1]), np.complex64)
+    weights = coils.coefficients.reshape(len(samples), -1).T.astype(np.complex64)
+    shifts = np.stack([order.ravel() for order in reversed(orders)], axis=-1) / np.array(coils.period_m)
+    for shift, weight in zip(shifts, weights, strict=True):
+        spectrum = phantom.spectrum([k[..., axis] - shift[axis] for axis in axes], values).astype(np.complex64)
+        samples += np.multiply.outer(weight, spectrum)
+    return samples
 
 
 def _distinct(k: Real, coils: Sensitivities, axis: int) -> tuple[Real, npt.NDArray[np.intp]]:

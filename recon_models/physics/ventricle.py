@@ -204,7 +204,7 @@ def random_heart(random: np.random.Generator, phase: float | None = None, *, ill
         pool_m=size * (0.023 - 0.008 * phase) * random.uniform(0.9, 1.1),
         wall_m=size * (0.0095 + 0.005 * phase) * random.uniform(0.85, 1.2),
         outline=np.stack([_outline(random, 0.05), _outline(random, 0.08)]),
-        helix=(np.radians(random.normal(60, 9)), np.radians(random.normal(-60, 9))),
+        helix=_helix(random),
         bend=random.uniform(-0.5, 0.5),
         sheetlet=sheetlet * random.choice((-1, 1)),
         transverse=np.radians(random.normal(0, 4)),
@@ -218,6 +218,13 @@ def random_heart(random: np.random.Generator, phase: float | None = None, *, ill
         signals=(1.0, random.uniform(0.6, 1.6), random.uniform(0.3, 0.9)),
         blood_diffusivity=random.uniform(3, 12) * DIFFUSIVITY,
     )
+
+
+def _helix(random: np.random.Generator) -> tuple[float, float]:
+    """Return the helix angle at endocardium and epicardium; one heart in seven is arranged unlike the others."""
+    if random.random() < 1 / 7:
+        return float(np.radians(random.uniform(0, 90))), float(np.radians(random.uniform(-90, 0)))
+    return float(np.radians(random.normal(60, 9))), float(np.radians(random.normal(-60, 9)))
 
 
 def _outline(random: np.random.Generator, size: float) -> Real:
