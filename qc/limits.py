@@ -159,6 +159,12 @@ SHIPPED: Final[Limits] = MappingProxyType(
         "match residual": Limit(
             0.05, NEVER, "median part of a fingerprint that its entry does not explain", "noise alone at SNR 3: 0.05"
         ),
+        "beat displacement": Limit(
+            2.0,
+            6.0,
+            "mm between where the chest lay in a heart beat and where it usually lay",
+            "PLACEHOLDER",
+        ),
         "slice dropout": Limit(
             3.5, 6.0, "modified z of missing signal within a shell", "SOLID, Sairanen 2018: 3.5 suspect, 6.0 rejected"
         ),

@@ -8,7 +8,6 @@ thousand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import make_interp_spline
 
+from recon_models.fingerprint.basis import RANK, cardiac, principal
+from recon_models.fingerprint.description import Description, shipped
 from recon_models.fingerprint.matching import Matcher
 from recon_models.physics.profile import FLAT, Profile
+from recon_models.physics.rhythm import KINDS, intervals
 from recon_models.physics.sequence import Sequence, Tissue
 from recon_models.physics.signal import received
 
@@ -78,7 +80,12 @@ class Maps:
 
 
 def coefficients(
-    sequence: Sequence, basis: npt.NDArray[Any], t1_s: Real, t2_s: Real, profile: Profile = FLAT
+    sequence: Sequence,
+    basis: npt.NDArray[Any],
+    t1_s: Real,
+    t2_s: Real,
+    profile: Profile = FLAT,
+    readouts: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[Any]:
     """Simulate tissues and return their coefficients, (T1, T2, rank).
 
@@ -87,14 +94,15 @@ def coefficients(
     sequence
         As it was played.
     basis
-        (readouts, rank) real, orthonormal columns. Of a scan that is not over, as many rows as readouts were made.
+        (readouts, rank) real, orthonormal columns.
     t1_s, t2_s
         Values of either; every pair is simulated.
     profile
         Flip angles across the slice.
+    readouts
+        (kept,) numbers of those that were made, with as many rows of the basis; all unless given.
     """
-    wanted = np.arange(len(basis))
-    signals = received(sequence, Tissue(t1_s[:, None], t2_s[None]), profile=profile, readouts=wanted)
+    signals = received(sequence, Tissue(t1_s[:, None], t2_s[None]), profile=profile, readouts=readouts)
     return _real(signals) @ basis.astype(np.float32)
 
 
@@ -103,6 +111,7 @@ def dictionary(
     basis: npt.NDArray[Any],
     profile: Profile = FLAT,
     *,
+    readouts: npt.NDArray[np.int64] | None = None,
     fine: tuple[int, int] = FINE,
     coarse: tuple[int, int] | None = COARSE,
 ) -> Dictionary:
@@ -110,7 +119,7 @@ def dictionary(
 
     Parameters
     ----------
-    sequence, basis, profile
+    sequence, basis, profile, readouts
         As for `coefficients`.
     fine
         Values of T1 and of T2, evenly spaced in their logarithms over `T1_S` and `T2_S`.
@@ -119,10 +128,10 @@ def dictionary(
     """
     t1, t2 = _spaced(fine)
     if coarse is None:
-        found = coefficients(sequence, basis, t1, t2, profile)
+        found = coefficients(sequence, basis, t1, t2, profile, readouts)
     else:
         coarse_t1, coarse_t2 = _spaced(coarse)
-        known = coefficients(sequence, basis, coarse_t1, coarse_t2, profile)
+        known = coefficients(sequence, basis, coarse_t1, coarse_t2, profile, readouts)
         half = np.tensordot(_through(coarse_t1, t1), known, axes=1)
         found = np.swapaxes(np.tensordot(half, _through(coarse_t2, t2), axes=(1, 1)), 1, 2)
     kept = t2[None] <= t1[:, None]
@@ -130,34 +139,27 @@ def dictionary(
     return Dictionary(grid_t1[kept], grid_t2[kept], np.ascontiguousarray(found[kept]))
 
 
-def basis_of(
-    sequences: Iterable[Sequence], rank: int, profile: Profile = FLAT, *, tissues: tuple[int, int] = COARSE
-) -> npt.NDArray[np.float32]:
-    """Return the basis that explains the signals of all tissues best, (readouts, rank) with orthonormal columns.
+def basis_for(description: Description) -> npt.NDArray[np.float32]:
+    """Return the basis of a sequence, (readouts, rank): the stored one, or of another sequence its own.
 
-    Every signal counts the same, however weak its tissue is. What signals have as a phase of their own is left out.
-
-    Parameters
-    ----------
-    sequences
-        Of the same readouts: one scan with the rhythms hearts may have.
-    rank
-        Basis functions.
-    profile
-        Flip angles across the slice.
-    tissues
-        Values of T1 and T2.
+    It must be known before the first heart beat, so it is that of many rhythms.
     """
-    t1, t2 = _spaced(tissues)
-    total: npt.NDArray[Any] | float = 0.0
-    for sequence in sequences:
-        signals = received(sequence, Tissue(t1[:, None], t2[None]), profile=profile)[t2[None] <= t1[:, None]]
-        parts = np.concatenate([signals.real, signals.imag])
-        size = np.linalg.norm(parts, axis=1, keepdims=True)
-        unit = np.divide(parts, size, out=np.zeros_like(parts), where=size > _REAL * size.max())
-        total = total + unit.T @ unit
-    _, vectors = np.linalg.eigh(total)
-    return np.ascontiguousarray(vectors[:, ::-1][:, :rank], np.float32)
+    if description.events == shipped("cardiac").events and description.slice == shipped("cardiac").slice:
+        return cardiac()
+    t1, t2 = _spaced(COARSE)
+    tissue = Tissue(t1[:, None], np.minimum(t2[None], t1[:, None]))
+    signals = [
+        received(description.sequence(rr), tissue, profile=description.profile()).reshape(-1, description.readouts)
+        for rr in _rhythms(description.beats)
+    ]
+    return principal(np.concatenate(signals), min(RANK, description.readouts))
+
+
+def _rhythms(beats: int) -> list[Real]:
+    random = np.random.default_rng(0)
+    if beats == 0:
+        return [np.zeros(0)]
+    return [intervals(kind, beats, random, rate) for rate in (50, 70, 95) for kind in KINDS]
 
 
 class Reference:
@@ -172,6 +174,14 @@ class Reference:
     metric
         (rank of the basis, dimensions): makes the noise of the images white where it is not, as in a scan that is not
         over; see `whitening`.
+
+    Attributes
+    ----------
+    entries
+        As given.
+    axes
+        (rank of the basis, rank) float32 orthonormal: the dimensions that the entries have. Not orthonormal where there
+        is a metric.
     """
 
     def __init__(
@@ -180,14 +190,14 @@ class Reference:
         self.entries = entries
         white = entries.coefficients if metric is None else entries.coefficients @ metric
         axes = _principal(white, rank)
-        self._into = axes if metric is None else metric @ axes
+        self.axes = axes if metric is None else metric @ axes
         self._matcher = Matcher(white @ axes)
 
     def maps(self, images: npt.NDArray[np.complex64], where: npt.NDArray[np.bool_] | None = None) -> Maps:
         """Match images of the basis functions, (rank, ...), inside a mask (...); outside it all is zero."""
         shape = images.shape[1:]
         inside = np.ones(shape, np.bool_) if where is None else where
-        found = self._matcher.match((self._into.T @ images[:, inside]).T)
+        found = self._matcher.match((self.axes.T @ images[:, inside]).T)
         there = found.correlation > 0
         return Maps(
             _placed(np.where(there, self.entries.t1_s[found.atom], 0), inside, np.float32),
