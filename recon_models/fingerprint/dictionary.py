@@ -249,6 +249,6 @@ def _principal(atoms: npt.NDArray[Any], rank: int) -> npt.NDArray[np.float32]:
 
 
 def _placed(values: npt.NDArray[Any], inside: npt.NDArray[np.bool_], kind: type) -> npt.NDArray[Any]:
-    image = np.zeros(inside.shape, kind)
+    image: npt.NDArray[Any] = np.zeros(inside.shape, kind)
     image[inside] = values
     return image
