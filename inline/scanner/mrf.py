@@ -23,7 +23,7 @@ from inline.scanner.head import NOISE_LEVEL, Receiver, frequencies
 from inline.scanner.mrf_protocol import FIELD_OF_VIEW_M, Protocol
 from inline.scanner.writer import Header, Recording, Truth
 from recon_models.fingerprint.course import course
-from recon_models.fingerprint.description import Description, shipped
+from recon_models.fingerprint.description import Description
 from recon_models.noncartesian.trajectory import Spiral, rotated
 from recon_models.physics.coils import array, noise_covariance
 from recon_models.physics.encoding import receive_along
@@ -38,7 +38,6 @@ from recon_models.physics.tissues import NATIVE, maps
 Complex = npt.NDArray[np.complex64]
 Real = npt.NDArray[np.float64]
 
-SEQUENCE: Final = "cardiac"
 FIELD_T: Final = 3.0
 SLICE_THICKNESS_M: Final = 8e-3
 FOCI: Final = (Focus("scar", 2.2), Focus("oedema", -0.6))
@@ -57,8 +56,8 @@ _SETTLES_S: Final = 1.0
 def record(protocol: Protocol) -> Recording:
     """Measure a heart as the protocol says."""
     random = np.random.default_rng(protocol.seed)
-    description = shipped(SEQUENCE)
-    rr_s = intervals(protocol.rhythm, description.beats, random, protocol.rate)  # type: ignore[arg-type]
+    description = protocol.description()
+    rr_s = _intervals(protocol, description.beats, random)
     paths = trajectory(protocol)
     path = (np.arange(description.readouts) * _stride(protocol.interleaves)) % protocol.interleaves
     headers = _headers(protocol, description, rr_s, path, paths.shape[1])
@@ -86,6 +85,10 @@ def trajectory(protocol: Protocol) -> npt.NDArray[np.float32]:
     pixel_m = FIELD_OF_VIEW_M / protocol.matrix
     spiral = Spiral(protocol.interleaves, density, pixel_m, _GRADIENT_T_PER_M, _SLEW_T_PER_M_S, _DWELL_S)
     return rotated(spiral.arm(), 2 * np.pi * np.arange(protocol.interleaves) / protocol.interleaves)
+
+
+def _intervals(protocol: Protocol, beats: int, random: np.random.Generator) -> Real:
+    return intervals(protocol.rhythm, beats, random, protocol.rate) if beats else np.zeros(0)  # type: ignore[arg-type]
 
 
 def _stride(interleaves: int) -> int:
@@ -161,7 +164,7 @@ def _headers(
     protocol: Protocol, description: Description, rr_s: Real, path: npt.NDArray[np.int64], samples: int
 ) -> Header:
     beat, since_wave_s = course(description)
-    waves_s = _SETTLES_S + np.concatenate([[0.0], np.cumsum(rr_s)[:-1]])
+    waves_s = _SETTLES_S + np.concatenate([[0.0], np.cumsum(rr_s)])
     headers = acquisitions.table((1, 1, 1, 1), [(int(number), 0) for number in path])
     headers["idx"]["segment"] = beat
     headers["flags"][0] |= np.uint64(Flag.FIRST_IN_SLICE)
@@ -183,7 +186,7 @@ def _xml(protocol: Protocol, description: Description) -> str:
         "kspace_encoding_step_1": Limit(0, protocol.interleaves - 1, 0),
         **{name: Limit() for name in ("kspace_encoding_step_2", "average", "slice", "contrast", "phase")},
         **{name: Limit() for name in ("repetition", "set")},
-        "segment": Limit(0, description.beats - 1),
+        "segment": Limit(0, max(description.beats - 1, 0)),
     }
     return describe(
         measurement_id=f"simulated_mrf_{protocol.seed}",
@@ -194,5 +197,5 @@ def _xml(protocol: Protocol, description: Description) -> str:
         sequence={"TR": [1e3 * float(since_wave_s[1] - since_wave_s[0])]},
         sequence_type="FISP",
         trajectory="spiral",
-        user={FINGERPRINT: SEQUENCE},
+        user={FINGERPRINT: protocol.sequence},
     )

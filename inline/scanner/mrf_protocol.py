@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
+from recon_models.fingerprint.description import Description, SequenceError
+from recon_models.fingerprint.dictionary import described
 from recon_models.physics.motion import Motion
 from recon_models.physics.rhythm import KINDS
 
@@ -31,6 +33,8 @@ class Protocol:
     ----------
     seed
         Everything random follows from it.
+    sequence
+        Name of a shipped description (`recon_models.fingerprint.description`), or one written out.
     rhythm
         One of `recon_models.physics.rhythm.KINDS`.
     rate
@@ -53,6 +57,7 @@ class Protocol:
     """
 
     seed: int = 0
+    sequence: str = "cardiac"
     rhythm: str = "regular"
     rate: float = 65.0
     snr: float = 20.0
@@ -76,12 +81,21 @@ class Protocol:
             raise ConfigurationError(f"matrix = {self.matrix} is not even")
         if any(motion.kind == "through-plane" for motion in self.motion):
             raise ConfigurationError("a fingerprint is simulated without through-plane motion; leave it out")
+        try:
+            self.description()
+        except SequenceError as error:
+            raise ConfigurationError(str(error)) from error
+
+    def description(self) -> Description:
+        """Return what is played."""
+        return described(self.sequence)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``boreside simulate mrf`` takes besides its output."""
     usual = Protocol()
     parser.add_argument("--rhythm", choices=KINDS, default=usual.rhythm, help="of the heart")
+    parser.add_argument("--sequence", default=usual.sequence, help="name of a shipped description, or one as JSON")
     for name, meaning in (
         ("seed", "everything random follows from it"),
         ("rate", "heart beats per minute"),

@@ -29,8 +29,10 @@ FINAL, PREVIEW, LOW_RANK = 1, 11, 21
 """Series of T1; those of `QUANTITIES` follow each other."""
 
 _MILLI: Final = 1e3
-_SIGNAL: Final = 0.05
-"""Of the bright parts: where there is less, maps are left black."""
+_SIGNAL: Final = 0.06
+"""Of the bright parts: where there is less, nothing is matched."""
+_MATCHED: Final = 0.7
+"""Correlation below which T1 and T2 are left black: what is seen there is what other places throw over it."""
 _TISSUE: Final = 0.25
 """Of the bright parts: where there is more, maps are judged."""
 _BRIGHT: Final = 0.98
@@ -104,13 +106,13 @@ def sent(
         physiology=(int(stamps[0]), int(stamps[1]), int(stamps[2])),
         measurement_uid=int(header["measurement_uid"]),
     )
+    known = maps.correlation > _MATCHED
     values = {
-        "T1": (maps.t1_s * _MILLI, ""),
-        "T2": (maps.t2_s * _MILLI, ""),
+        "T1": (maps.t1_s * _MILLI * known, ""),
+        "T2": (maps.t2_s * _MILLI * known, ""),
         "M0": (np.abs(maps.density), "a.u."),
         "residual": (np.where(maps.correlation > 0, 1 - maps.correlation, 0), "1"),
     }
-    known = {"Sequence": plan.description.name, **(meta or {})}
     for number, (quantity, (pixels, unit)) in enumerate(values.items()):
         yield map_image(
             like,
@@ -121,7 +123,7 @@ def sent(
             method=made.method,
             reason=made.reason,
             findings=findings,
-            meta=known,
+            meta={"Sequence": plan.description.name, **(meta or {})},
         )
 
 

@@ -13,8 +13,8 @@ from inline.errors import ScanError
 from inline.header import FINGERPRINT, Scan
 from inline.scan import Context, Vector
 from recon_models.fingerprint.course import course
-from recon_models.fingerprint.description import Description, SequenceError, shipped
-from recon_models.fingerprint.dictionary import basis_for
+from recon_models.fingerprint.description import Description, SequenceError
+from recon_models.fingerprint.dictionary import basis_for, described
 from recon_models.physics.profile import Profile
 
 _LARGEST: Final = 4096
@@ -86,5 +86,5 @@ class Plan:
 
 @lru_cache(maxsize=8)
 def _prepared(text: str) -> tuple[Description, npt.NDArray[np.float32]]:
-    description = Description.read(text) if text.lstrip().startswith("{") else shipped(text.strip())
+    description = described(text)
     return description, basis_for(description)

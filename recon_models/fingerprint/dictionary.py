@@ -139,6 +139,17 @@ def dictionary(
     return Dictionary(grid_t1[kept], grid_t2[kept], np.ascontiguousarray(found[kept]))
 
 
+def described(text: str) -> Description:
+    """Return a description that is written out, or the shipped one of that name.
+
+    Raises
+    ------
+    SequenceError
+        If it is neither.
+    """
+    return Description.read(text) if text.lstrip().startswith("{") else shipped(text.strip())
+
+
 def basis_for(description: Description) -> npt.NDArray[np.float32]:
     """Return the basis of a sequence, (readouts, rank): the stored one, or of another sequence its own.
 
