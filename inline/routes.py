@@ -59,6 +59,9 @@ ROUTES: Final = {
     for route in (
         Route("cartesian", "inline.pipelines.cartesian:cartesian", "Cartesian scans, GRAPPA where lines are skipped"),
         Route("epi", "inline.pipelines.epi:epi", "echo-planar imaging with ghost correction"),
+        Route(
+            "dti", "inline.pipelines.dti:dti", "diffusion tensors: MD, FA, helix angle and E2A while repetitions come"
+        ),
         Route("ct", "inline.pipelines.ct:ct", "CT views, fan beam, cone beam and helix, classical and deep"),
         Route("t1map", "inline.pipelines.t1map:t1map", "T1 maps with their uncertainty, from k-space or images"),
         Route(

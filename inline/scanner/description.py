@@ -23,6 +23,7 @@ def describe(
     acceleration: int = 1,
     calibration_mode: str = "",
     trajectory: str = "cartesian",
+    trajectory_name: str = "ConventionalEPI",
     trajectory_longs: Mapping[str, int] | None = None,
     trajectory_doubles: Mapping[str, float] | None = None,
     diffusion: Sequence[Sequence[float]] = (),
@@ -37,6 +38,8 @@ def describe(
         ``TR``, ``TE``, ``TI`` in ms, ``flipAngle_deg``, ``echo_spacing`` in ms; each a list, in the schema's order.
     calibration_mode
         How calibration lines are acquired; embedded in an accelerated scan unless it is given.
+    trajectory_name
+        Identifier of the trajectory's description.
     trajectory_longs, trajectory_doubles
         Parameters of the trajectory's description; left out where None.
     diffusion
@@ -75,11 +78,11 @@ def describe(
     ET.SubElement(encoding, "trajectory").text = trajectory
     if trajectory_longs is not None:
         description = ET.SubElement(encoding, "trajectoryDescription")
-        ET.SubElement(description, "identifier").text = "ConventionalEPI"
+        ET.SubElement(description, "identifier").text = trajectory_name
         for kind, values in (("Long", trajectory_longs), ("Double", trajectory_doubles or {})):
             for name, value in values.items():
                 _fill(description, f"userParameter{kind}", {"name": name, "value": value})
-        ET.SubElement(description, "comment").text = "Conventional EPI sequence"
+        ET.SubElement(description, "comment").text = f"simulated, {trajectory_name}"
     parallel = ET.SubElement(encoding, "parallelImaging")
     factors = {"kspace_encoding_step_1": acceleration, "kspace_encoding_step_2": 1}
     _fill(parallel, "accelerationFactor", factors)
