@@ -159,6 +159,8 @@ def natural_route(xml: str) -> str:
     scan = Scan.from_xml(xml)
     if DETECTOR in scan.parameters:
         return "ct"
+    if scan.encodings[0].trajectory in ("radial", "goldenangle", "spiral"):
+        return "live"
     return "epi" if scan.encodings[0].trajectory == "epi" else "cartesian"
 
 
