@@ -68,6 +68,7 @@ ROUTES: Final = {
         Route(
             "images", "inline.pipelines.images:images", "T1, T2 or T2* maps of image series, by the times they state"
         ),
+        Route("mrf", "inline.pipelines.mrf:mrf", "MR fingerprinting: T1, T2 and proton density of spiral arms"),
         Route("invert", "inline.pipelines.invert:invert", "images with their contrast inverted, to test a connection"),
         Route(RECORD, "inline.pipelines.record:record", "keep the raw data, send nothing back"),
         Route(DEPENDENCIES, "inline.pipelines.record:record", "tell which noise measurements are known"),

@@ -58,7 +58,7 @@ def moved(shift_m: Real, beats: Sequence[int], limits: Limits) -> tuple[float, F
         Thresholds; ``beat displacement`` in millimetres.
     """
     limit = limits["beat displacement"]
-    known = np.isfinite(shift_m).all(axis=1)
+    known = np.asarray(np.isfinite(shift_m).all(axis=1))
     if known.sum() < 2:
         message = "Whether the heart lay still between beats could not be told: the small images show no signal"
         return float("nan"), Finding(Severity.GREY, "beat displacement not assessed", message)

@@ -1,9 +1,9 @@
 """MR fingerprinting: spiral arms in, T1, T2 and proton density out, for the rhythm the heart really had.
 
-Every arm goes into the images of a few basis functions as it comes. In the middle of the scan a preview is matched; when
-the last beat begins all RR intervals are known, and its dictionary is made while its arms are measured. Behind the last
-arm there remain its piece of the images and the match. Then the images are solved for, of locally low rank, which takes
-some seconds: the better, slower classical maps follow in series of their own.
+Every arm goes into the images of a few basis functions as it comes. In the middle of the scan a preview is matched;
+when the last beat begins all RR intervals are known, and its dictionary is made while its arms are measured. Behind the
+last arm there remain its piece of the images and the match. Then the images are solved for, of locally low rank, which
+takes some seconds: the better, slower classical maps follow in series of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inline.errors import ScanError
-from inline.header import Encoding, Scan, Space
+from inline.header import FINGERPRINT, Encoding, Scan, Space
 from inline.scan import Context, Image, Item
 from inline.stages.imaging import imaging
 from inline.stages.mrf_arms import Arm, Arms
@@ -29,6 +29,7 @@ from inline.stages.noise import whitened
 from qc.finding import Finding, Severity
 from recon_models.fingerprint.dictionary import Reference, dictionary, whitening
 from recon_models.fingerprint.lowrank import reconstruct
+from recon_models.fingerprint.subspace import mixed
 from recon_models.physics.sequence import Sequence
 
 Complex = npt.NDArray[np.complex64]
@@ -96,7 +97,7 @@ def mrf(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
 
 def warm() -> None:
     """Prepare the shipped sequence and match noise, so that nothing is done for the first time in a scan."""
-    plan = Plan.of(Scan((_ENCODING,), parameters={"sequence": "cardiac"}), Context(report=lambda _: None))
+    plan = Plan.of(Scan((_ENCODING,), parameters={FINGERPRINT: "cardiac"}), Context(report=lambda _: None))
     reference = _reference(plan.description.sequence(np.ones(plan.description.beats)), plan)
     noise = np.random.default_rng(0).standard_normal((plan.basis.shape[1], *plan.shape, 2), np.float32)
     reference.maps(noise.view(np.complex64)[..., 0])
@@ -138,8 +139,8 @@ def _solved(growing: Growing, images: Complex, reference: Reference, plan: Plan)
     """Solve for the images in the few dimensions that the dictionary of this rhythm has, and match them."""
     axes = reference.axes
     encoding = growing.encoding(plan.basis @ axes)
-    better = reconstruct(np.tensordot(axes.T, images, axes=1), encoding)
-    maps = reference.maps(np.tensordot(axes, better, axes=1), body(better))
+    better = reconstruct(mixed(axes.T, images), encoding)
+    maps = reference.maps(mixed(axes, better), body(better))
     return Made(maps, reason=f"{_how(reference)} in images of locally low rank")
 
 

@@ -94,13 +94,14 @@ def sent(
 ) -> Iterator[Image]:
     """Yield T1, T2, M0 and the residual as images with the place of the last arm."""
     maps, header = made.maps, arm.readout.header
+    stamps = header["physiology_time_stamp"]
     like = Image(
         pixels=np.zeros((1, 1, *plan.shape), np.float32),
         geometry=arm.readout.geometry(plan.field_of_view_m),
         counters=arm.readout.counters,
         index=arm.readout.counters.slice + 1,
         time_stamp=int(header["acquisition_time_stamp"]),
-        physiology=tuple(int(stamp) for stamp in header["physiology_time_stamp"]),
+        physiology=(int(stamps[0]), int(stamps[1]), int(stamps[2])),
         measurement_uid=int(header["measurement_uid"]),
     )
     values = {

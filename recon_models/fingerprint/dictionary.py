@@ -190,7 +190,7 @@ class Reference:
         self.entries = entries
         white = entries.coefficients if metric is None else entries.coefficients @ metric
         axes = _principal(white, rank)
-        self.axes = axes if metric is None else metric @ axes
+        self.axes: npt.NDArray[np.float32] = axes if metric is None else np.asarray(metric @ axes, np.float32)
         self._matcher = Matcher(white @ axes)
 
     def maps(self, images: npt.NDArray[np.complex64], where: npt.NDArray[np.bool_] | None = None) -> Maps:
