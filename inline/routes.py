@@ -62,6 +62,7 @@ ROUTES: Final = {
         Route(
             "dti", "inline.pipelines.dti:dti", "diffusion tensors: MD, FA, helix angle and E2A while repetitions come"
         ),
+        Route("live", "inline.pipelines.live:live", "images of spokes or spirals while the scan runs"),
         Route("ct", "inline.pipelines.ct:ct", "CT views, fan beam, cone beam and helix, classical and deep"),
         Route("t1map", "inline.pipelines.t1map:t1map", "T1 maps with their uncertainty, from k-space or images"),
         Route(

@@ -161,6 +161,8 @@ def natural_route(xml: str) -> str:
         return "ct"
     if FINGERPRINT in scan.parameters:
         return "mrf"
+    if scan.encodings[0].trajectory in ("radial", "goldenangle", "spiral"):
+        return "live"
     return "epi" if scan.encodings[0].trajectory == "epi" else "cartesian"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mrf, mrf_protocol
+from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mrf, mrf_protocol, radial
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
@@ -21,6 +21,8 @@ SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "dti": lambda **options: dti.record(dti_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
     "mrf": lambda **options: mrf.record(mrf_protocol.Protocol(**options)),
+    "radial": lambda **options: radial.record(Protocol(**options)),
+    "spiral": lambda **options: radial.record(Protocol(**options), "spiral"),
 }
 """What can be simulated, from the attributes of its protocol."""
 

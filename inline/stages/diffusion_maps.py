@@ -34,8 +34,9 @@ SERIES: Final = ("FA preview", "MD", "FA", "colour FA", "HA", "E2A", "residual",
 
 _UNIT: Final = 1e-9
 """One 1e-3 mm^2/s in m^2/s."""
+_DARK: Final = 0.05  # of the brightest signal: air, and vessels that have emptied
 _BRIGHTEST: Final = 255
-_RADIUS: Final = 2  # of MPPCA's patches
+_RADIUS, _STEP = 2, 2  # of MPPCA's patches, and their distance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +103,7 @@ def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) ->
     if asked == "none" or min(averages.shape[1:]) < 2 * _RADIUS + 1 or len(averages) >= patch:
         return averages, ""
     alike = np.sqrt(counts / counts.max())[:, None, None]  # noise of all averages is alike then, as MPPCA asks
-    denoised, _ = mppca(averages * alike, radius=_RADIUS)
+    denoised, _ = mppca(averages * alike, radius=_RADIUS, step=_STEP, where=_bright(averages.max(axis=0)))
     return denoised / alike, "MPPCA, "
 
 
@@ -110,15 +111,15 @@ def sent(
     slice_: DiffusionSlice, result: Result, scan: Scan, findings: Sequence[Finding], meta: Mapping[str, Any]
 ) -> Iterator[Image]:
     """Dress the maps of a slice for the console."""
-    maps = result.maps
+    maps, body = result.maps, _bright(result.fit.s0)
     shown: dict[str, tuple[str, Real | None, str]] = {
-        "MD": ("MD", maps.md / _UNIT, ""),
-        "FA": ("FA", np.clip(maps.fa, 0, 1), ""),
+        "MD": ("MD", maps.md / _UNIT * body, ""),
+        "FA": ("FA", np.clip(maps.fa, 0, 1) * body, ""),
         "HA": ("HA", _inside(slice_, maps.ha), ""),
         "E2A": ("E2A", _inside(slice_, maps.e2a), ""),
-        "residual": ("residual", result.misfit, slice_.like.unit),
-        "SD_MD": ("SD_MD", None if maps.sd_md is None else maps.sd_md / _UNIT, ""),
-        "SD_FA": ("SD_FA", maps.sd_fa, ""),
+        "residual": ("residual", np.where(body, result.misfit, 0), slice_.like.unit),
+        "SD_MD": ("SD_MD", None if maps.sd_md is None else maps.sd_md / _UNIT * body, ""),
+        "SD_FA": ("SD_FA", None if maps.sd_fa is None else maps.sd_fa * body, ""),
         "SD_HA": ("SD_HA", _inside(slice_, maps.sd_ha), ""),
         "average": ("magnitude", result.fit.s0, slice_.like.unit),
     }
@@ -126,7 +127,7 @@ def sent(
         if values is not None:
             yield _image(slice_, values, quantity, series_number(scan, what), result, findings, meta, unit)
     colours = _image(slice_, maps.fa, "FA", series_number(scan, "colour FA"), result, findings, meta)
-    pixels = np.round(_BRIGHTEST * np.clip(maps.colours, 0, 1)).astype(np.float32)[:, None]
+    pixels = np.round(_BRIGHTEST * np.clip(maps.colours, 0, 1) * body).astype(np.float32)[:, None]
     own = {**colours.meta, "SeriesDescription": "colour FA", "ImageType": ["DERIVED", "PRIMARY", "M", "FA", "RGB"]}
     yield replace(colours, pixels=pixels, kind=ImageType.RGB, quantity="colour FA", step=1.0, window=None, meta=own)
 
@@ -163,6 +164,11 @@ def measures(slice_: DiffusionSlice, result: Result) -> dict[str, Any]:
     for name, map_, unit in (("MD", result.maps.md, _UNIT), ("FA", result.maps.fa, 1.0)):
         values[f"{name}_mean"] = round(float(np.mean(map_[region])) / unit, 4)
     return values
+
+
+def _bright(s0: Real) -> Mask:
+    """Return (y, x) where there is signal to map; air would be shown as noise."""
+    return np.asarray(s0 > _DARK * np.percentile(s0, 98))
 
 
 def _inside(slice_: DiffusionSlice, angle: Real | None) -> Real | None:

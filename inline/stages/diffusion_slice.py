@@ -21,11 +21,11 @@ from inline.stages.weighting import Weight, checked, same
 from qc.diffusion import dropouts, late_shot, strong_phase
 from qc.finding import Finding, Severity, Where
 from recon_models.diffusion.averaging import phase_strength, without_phase
-from recon_models.diffusion.btable import LOWEST, SECONDS_PER_MM2, BTable
+from recon_models.diffusion.btable import LOWEST, SECONDS_PER_MM2, BTable, spanned
 from recon_models.diffusion.registration import heart_window, moved, shift_between
 from recon_models.diffusion.running import RunningTensor
 from recon_models.diffusion.stopping import tensor_error
-from recon_models.diffusion.tensor import Fit, predicted
+from recon_models.diffusion.tensor import Fit, fit_ols, predicted
 from recon_models.diffusion.wall import NoVentricle, Wall, find_wall
 from recon_models.epi.ghost import object_region
 
@@ -35,6 +35,7 @@ Mask = npt.NDArray[np.bool_]
 Shift = tuple[float, float]
 
 _STILL: Final = 0.05  # pixels: less is not worth the interpolation
+_COMPONENTS: Final = 6  # of a tensor
 _HEART_M: Final = 0.035  # radius about the ventricle within which breath-holds are compared
 
 
@@ -165,11 +166,11 @@ class DiffusionSlice:
         before, entry = self.repetitions, self.entry(shot.weight)
         repetition = self.arrived[entry] // max(self.often[entry], 1)
         self.arrived[entry] += 1
-        self.like = shot.image
         wrong = self._fault(shot, f"{self.name(entry)}, repetition {repetition + 1}")
         if wrong is not None and wrong.severity is Severity.RED:
             self.spoilt.append(wrong)
         else:
+            self.like = shot.image
             self._keep(self._real(shot), entry, repetition)
         return self.repetitions > before
 
@@ -300,13 +301,17 @@ class DiffusionSlice:
             running.replace(entry, self.average(entry), int(self.counts[entry]))
 
     def _without(self, repetition: int) -> Real | None:
-        """Return what the tensor of the repetitions before one predicts, (n, y, x)."""
-        earlier = RunningTensor(self.table, self._shape)
-        for entry in range(len(self.weights)):
-            own = [shot.placed for shot in self.shots if shot.entry == entry and shot.repetition < repetition]
-            if own:
-                earlier.replace(entry, np.mean(own, axis=0), len(own))
-        return predicted(earlier.fit(), self.table) if earlier.ready else None
+        """Return what the tensor of the repetitions before one predicts, (n, y, x); None if there is no tensor."""
+        sums, counts = np.zeros((len(self.weights), *self._shape)), np.zeros(len(self.weights))
+        for shot in self.shots:
+            if shot.repetition < repetition:
+                sums[shot.entry] += shot.placed
+                counts[shot.entry] += 1
+        there, table = counts > 0, self.table
+        if spanned(table.part(there)) < _COMPONENTS or not np.any(table.unweighted & there):
+            return None
+        averages = np.maximum(sums[there] / counts[there, None, None], 0)
+        return predicted(fit_ols(averages, table.part(there)), table)
 
     def _window(self) -> Real:
         if self.wall is None:

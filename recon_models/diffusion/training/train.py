@@ -1,6 +1,7 @@
 """Train one network on the scans of `examples`; interrupted, it goes on from its last checkpoint.
 
-    python -m recon_models.diffusion.training.train tensornet HEARTS OUTPUT --minutes 12
+    python -m recon_models.diffusion.training.train tensornet TENSORS OUTPUT --minutes 14
+    python -m recon_models.diffusion.training.train noisenet IMAGES OUTPUT --minutes 12
 
 Of the tensor network the absolute error of the tensor and that of FA count, in the muscle alone, in units of how
 uncertain MD is, so that a good scan counts as much as a poor one; of the noise network the squared error in units of
@@ -93,7 +94,7 @@ class Hearts:
         return [seen, seen[:1] - clean, weight]
 
     def _turned(self, name: str, n: int, random: np.random.Generator) -> list[npt.NDArray[np.float32]]:
-        sides, turn = self._pair(name, n, int(random.integers(2))), int(random.integers(4))
+        sides, turn = self._pair(name, n, int(random.integers(4))), int(random.integers(4))
         sides = [np.rot90(side, turn, (1, 2)) for side in sides]
         if random.random() < (_MIRRORED if name == "tensornet" else 0.5):
             sides = [side[:, :, ::-1] for side in sides]
@@ -159,12 +160,12 @@ def _steps(
 
 
 def _report(name: str, network: Any, hearts: Hearts, output: Path, step: int, taken: float) -> None:
-    """Append the validation loss, and beside it that of changing nothing, which is MPPCA's."""
+    """Append the validation loss, and beside it that of changing nothing, which is what is known before."""
     sides = hearts.validation(name)
     with torch.no_grad():
         found = float(loss(name, network, *sides))
         before = float(loss(name, build(name), *sides))
-    line = {"step": step, "minutes": round(taken / 60, 2), "loss": round(found, 5), "MPPCA": round(before, 5)}
+    line = {"step": step, "minutes": round(taken / 60, 2), "loss": round(found, 5), "before": round(before, 5)}
     with (output / f"{name}.log").open("a") as log:
         log.write(json.dumps(line) + "\n")
 
