@@ -25,12 +25,10 @@ Complex = npt.NDArray[np.complex64]
 Mask = npt.NDArray[np.bool_]
 
 QUANTITIES: Final = ("T1", "T2", "M0", "residual")
-FINAL, PREVIEW, LOW_RANK = 1, 11, 21
+FINAL, PREVIEW, LOW_RANK, DICTIONARY = 1, 11, 21, 31
 """Series of T1; those of `QUANTITIES` follow each other."""
 
 _MILLI: Final = 1e3
-_SIGNAL: Final = 0.06
-"""Of the bright parts: where there is less, nothing is matched."""
 _MATCHED: Final = 0.7
 """Correlation below which T1 and T2 are left black: what is seen there is what other places throw over it."""
 _TISSUE: Final = 0.25
@@ -86,9 +84,9 @@ def strength(images: Complex) -> npt.NDArray[np.float32]:
     return np.asarray(power / max(float(np.quantile(power, _BRIGHT)), np.finfo(np.float32).tiny), np.float32)
 
 
-def body(images: Complex) -> Mask:
-    """Return where there is signal enough for a map."""
-    return np.asarray(strength(images) > _SIGNAL)
+def tissue(images: Complex) -> Mask:
+    """Return where there is signal enough to judge a map."""
+    return np.asarray(strength(images) > _TISSUE)
 
 
 def sent(
@@ -129,8 +127,7 @@ def sent(
 
 def explained(maps: Maps, images: Complex, limits: Limits) -> list[Finding]:
     """Return whether the dictionary explains what was measured."""
-    tissue = strength(images) > _TISSUE
-    return judged("T1 and T2", limits, mask=tissue, unmatched=1.0 - maps.correlation)
+    return judged("T1 and T2", limits, mask=tissue(images), unmatched=1.0 - maps.correlation)
 
 
 def stillness(
