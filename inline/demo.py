@@ -94,6 +94,14 @@ SCENES: Final = (
         {"dose": 0.25, "turn_s": 1.0},
     ),
     Scene(
+        "MR fingerprinting of a fibrillating heart",
+        "750 spiral arms in fifteen beats of any length, one slice of 192 × 192, 16 coils. Every arm goes into the "
+        "images of 24 time courses as it comes; the dictionary is that of these very beats. The maps come again, "
+        "solved for with images of locally low rank.",
+        "mrf",
+        {"rhythm": "af"},
+    ),
+    Scene(
         "Head, scan stopped early",
         "The scanner is stopped after three quarters of the lines.",
         "cartesian",

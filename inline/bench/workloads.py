@@ -75,6 +75,14 @@ WORKLOADS: Final = (
         ({"matrix": 96}, {"matrix": 112}),
     ),
     Workload(
+        "MR fingerprinting",
+        "750 spiral arms of 16 coils in fifteen heart beats, 192 × 192: T1, T2, proton density and the residual.",
+        "mrf",
+        {"rhythm": "variable"},
+        ({"matrix": 128}, {"matrix": 160}),
+        {"preview": "false", "lowrank": "false"},
+    ),
+    Workload(
         "Computed tomography, one row",
         "1152 views of 736 columns in a turn, 512 × 512, a quarter of the dose; the classical image alone.",
         "ct",

@@ -145,7 +145,7 @@ def _final(
     for finding in (*found, *about):
         context.report(finding)
     findings = _coloured([*heard, *found])
-    meta: dict[str, float] = {"Displacement_mm": round(1e3 * travel_m, 2)} if np.isfinite(travel_m) else {}
+    meta: dict[str, float] = {"Beat_displacement_mm": round(1e3 * travel_m, 2)} if np.isfinite(travel_m) else {}
     first = deep or replace(made, reason=f"{made.reason}; {absent}")
     yield from sent(first, FINAL, latest, plan, (*findings, *about), meta | watch.laps)
     if deep is not None:

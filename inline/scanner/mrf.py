@@ -151,12 +151,12 @@ def _truth(
     images = (strength * coils * muscle)[:, None].astype(np.complex64)
     mean = float(Receiver(1.0, covariance).magnitude(images, whiten=True)[0][muscle].mean())
     receiver = Receiver(protocol.snr / mean, covariance)
-    axes = ("z", "y", "x")
+    axes = ("slice", "z", "y", "x")
     return receiver, {
-        "T1": Truth((1e3 * found.t1_s).astype(np.float32)[None], "ms", axes),
-        "T2": Truth((1e3 * found.t2_s).astype(np.float32)[None], "ms", axes),
-        "purity": Truth(found.purity.astype(np.float32)[None], "1", axes),
-        "labels": Truth(found.labels[None], "1", axes, found.tissues),
+        "T1": Truth((1e3 * found.t1_s).astype(np.float32)[None, None], "ms", axes),
+        "T2": Truth((1e3 * found.t2_s).astype(np.float32)[None, None], "ms", axes),
+        "purity": Truth(found.purity.astype(np.float32)[None, None], "1", axes),
+        "labels": Truth(found.labels[None, None], "1", axes, found.tissues),
     }
 
 
