@@ -75,6 +75,12 @@ SCENES: Final = (
         {"repetitions": 4, "tr_s": 0.5},
     ),
     Scene(
+        "Live view of the heart",
+        "Spokes at golden angles, one every 3 ms; each image is made of the latest 34, a new one comes every 17.",
+        "radial",
+        {"coils": 8, "acceleration": 12, "repetitions": 24},
+    ),
+    Scene(
         "Head that moves",
         "The head shifts by 3 mm when 60 % of the lines are measured; the console hears of it while the scan runs.",
         "cartesian",
@@ -203,7 +209,10 @@ def _truth(path: Path, image: Image, quantity: str | None) -> npt.NDArray[np.flo
         truth = file.get(f"truth/{quantity}")
         if truth is None:
             return None
-        at = [int(image.header[axis]) if axis in ("contrast", "slice") else slice(None) for axis in truth.attrs["axes"]]
+        at = [
+            int(image.header[axis]) if axis in ("contrast", "slice", "repetition") else slice(None)
+            for axis in truth.attrs["axes"]
+        ]
         return _plane(truth[tuple(at)][np.newaxis])
 
 

@@ -89,6 +89,7 @@ def record(protocol: Protocol) -> Recording:
     headers = _headers(protocol)
     shots = headers.reshape(-1, NAVIGATORS + protocol.matrix)
     places = breath_holds(protocol.averages, protocol.shift * 1e-3, random)
+    places = places - places[0]  # the truth is where the heart lies in the first breath-hold
     samples = np.concatenate([_shot(scanner, protocol, shot[0]["idx"], places, random) for shot in shots])
     samples = receiver.receive(samples, random)
     kept = np.repeat([not _among(shot[0]["idx"], protocol.lost) for shot in shots], shots.shape[1])

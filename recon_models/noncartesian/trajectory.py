@@ -30,9 +30,7 @@ _RASTER_S: Final = 1e-6  # of the design; samples are taken from it
 _MOST_STEPS: Final = 200_000
 
 
-def golden_angles(
-    count: int, first: int = 0, *, order: int = 1, circle: float = math.pi
-) -> npt.NDArray[np.float64]:
+def golden_angles(count: int, first: int = 0, *, order: int = 1, circle: float = math.pi) -> npt.NDArray[np.float64]:
     """Return angles of spokes or arms, any number of which in a row covers the circle almost evenly.
 
     Parameters
