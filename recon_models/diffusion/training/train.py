@@ -4,8 +4,9 @@
     python -m recon_models.diffusion.training.train noisenet IMAGES OUTPUT --minutes 12
 
 Of the tensor network the absolute error of the tensor and that of FA count, in the muscle alone, in units of how
-uncertain MD is, so that a good scan counts as much as a poor one; of the noise network the squared error in units of
-the noise, everywhere, in the muscle ten times. Hearts are turned and mirrored: in the
+uncertain MD is, so that a good scan counts as much as a poor one; and the means over sick and over healthy muscle, or
+small lesions would fade. Of the noise network the squared error in units of the noise counts, everywhere, in the
+muscle ten times. Hearts are turned and mirrored: in the
 wall's frame a quarter turn is one of the pixels only, and a mirror changes the sign of what is circumferential.
 """
 
@@ -30,6 +31,7 @@ _BATCH: Final = 8
 _RATE: Final = 2e-3
 _LESION: Final = 2.0  # weight of sick muscle: there is little of it
 _ANISOTROPY: Final = 0.5  # weight of FA's error
+_REGION: Final = 0.7  # weight of the means over sick and healthy muscle
 _SURE: Final = 0.05  # um^2/ms, uncertainty of MD below which scans do not count for more
 _AROUND: Final = 0.1  # weight of what is not muscle, for the noise network
 _VALIDATION: Final = 64
@@ -113,7 +115,17 @@ def loss(name: str, network: Any, seen: Tensor, target: Tensor, weight: Tensor) 
     error = (tensor - target).abs().mean(1, keepdim=True)
     error = error + _ANISOTROPY * (anisotropy(tensor) - anisotropy(target)).abs()
     uncertain = (weight * seen[:, 14:15]).sum((1, 2, 3), keepdim=True) / weight.sum((1, 2, 3), keepdim=True)
-    return (weight * error / (uncertain + _SURE)).sum() / weight.sum()
+    plain = (weight * error / (uncertain + _SURE)).sum() / weight.sum()
+    ill, well = (weight > 1).float(), (weight == 1).float()
+    return plain + _REGION * (_bias(tensor, target, ill, uncertain) + _bias(tensor, target, well, uncertain))
+
+
+def _bias(tensor: Tensor, target: Tensor, region: Tensor, uncertain: Tensor) -> Tensor:
+    """Return by how much the mean over a region is off, tensor and FA: a lesion must not fade into its surroundings."""
+    size = region.sum((1, 2, 3)).clamp(min=1)
+    off = ((tensor - target) * region).sum((2, 3)) / size[:, None]
+    off_fa = ((anisotropy(tensor) - anisotropy(target)) * region).sum((1, 2, 3)) / size
+    return ((off.abs().mean(1) + _ANISOTROPY * off_fa.abs()) / (uncertain[:, 0, 0, 0] + _SURE)).mean()
 
 
 def anisotropy(tensor: Tensor) -> Tensor:
