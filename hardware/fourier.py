@@ -75,6 +75,50 @@ def filtered(image: Array, transfer: Array, axes: Sequence[int] = (-1,)) -> Arra
     return _transform(spectrum, axes, inverse=True)
 
 
+def convolved(image: Array, transfer: Array) -> Array:
+    """Multiply the spectrum of images that zeros are put around: a convolution that does not wrap.
+
+    Each axis is lengthened just before it is transformed and cut as soon as it is back, which spares a quarter of the
+    work in two dimensions.
+
+    Parameters
+    ----------
+    image
+        Complex, any shape.
+    transfer
+        Real or complex, at least as long along the last axes of ``image``, frequency zero first along each.
+
+    Returns
+    -------
+    Array
+        A new array of the shape of ``image``.
+    """
+    axes = range(-transfer.ndim, 0)
+    spectrum = image
+    for axis in reversed(axes):
+        spectrum = _lengthened(spectrum, transfer.shape[axis], axis)
+    spectrum *= transfer
+    for axis in axes:
+        spectrum = _shortened(spectrum, image.shape[axis], axis)
+    return spectrum
+
+
+def _lengthened(array: Array, length: int, axis: int) -> Array:
+    if isinstance(array, np.ndarray):
+        return scipy.fft.fft(array, length, axis=axis, workers=_workers(array))  # type: ignore[no-any-return]
+    return namespace(array).fft.fft(array, n=length, axis=axis)
+
+
+def _shortened(spectrum: Array, length: int, axis: int) -> Array:
+    if isinstance(spectrum, np.ndarray):
+        array = scipy.fft.ifft(spectrum, axis=axis, overwrite_x=True, workers=_workers(spectrum))
+    else:
+        array = namespace(spectrum).fft.ifft(spectrum, axis=axis)
+    kept = [slice(None)] * array.ndim
+    kept[axis] = slice(length)
+    return array[tuple(kept)]  # type: ignore[no-any-return]
+
+
 def half_spectrum(samples: Array, length: int) -> Array:
     """Transform real samples along the last axis, neither centred nor scaled; zeros follow them up to ``length``.
 

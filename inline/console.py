@@ -43,7 +43,8 @@ def to_wire(image: Image, scan: Scan, config_sha256: str, limits: str = SHIPPED_
 
     CT numbers are stored as whole HU, other real pixels as 12-bit integers, with ``RescaleSlope`` and
     ``RescaleIntercept`` (value = pixel * slope + intercept), complex ones as they are. Pixels that are not finite
-    become zero, or air, and are counted in the meta.
+    become zero, or air, and are counted in the meta; so are those of a map that lie beyond twelve bits of its step.
+    ``WindowCenter`` and ``WindowWidth`` are in stored pixels, as the servers that consoles know write them.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def to_wire(image: Image, scan: Scan, config_sha256: str, limits: str = SHIPPED_
         pixels: npt.NDArray[Any] = image.pixels.astype("<c8", copy=False)
         scaling: Meta = {}
     else:
-        pixels, scaling = _hounsfield(image.pixels) if image.quantity in _CT else _stored(image.pixels)
+        pixels, scaling = _hounsfield(image.pixels) if image.quantity in _CT else _stored(image)
     meta = {**_meta(image, scan), **scaling, "Config_sha256": config_sha256, "QC_limits": limits, **image.meta}
     return m.Image(_header(image, pixels), to_xml(meta), pixels)
 
@@ -88,7 +89,8 @@ def from_wire(message: m.Image) -> Image:
     except ValueError:
         kind = ImageType.MAGNITUDE
     try:
-        pixels = value(message)
+        pixels, received = value(message), from_xml(message.attributes)
+        received |= {f"user_float_{n}": str(x) for n, x in enumerate(header["user_float"].tolist()) if x}
     except ValueError as error:
         raise ScanError(f"image {int(header['image_index'])} cannot be used: {error}") from error
     physiology = header["physiology_time_stamp"].tolist()
@@ -106,6 +108,7 @@ def from_wire(message: m.Image) -> Image:
             **{name: int(header[name]) for name in ("average", "slice", "contrast", "phase", "repetition", "set")}
         ),
         kind=kind,
+        received=received,
         series=int(header["image_series_index"]),
         index=int(header["image_index"]),
         time_stamp=int(header["acquisition_time_stamp"]),
@@ -119,26 +122,32 @@ def _vector(values: npt.NDArray[np.float32], unit: float = 1.0) -> Vector:
     return (x * unit, y * unit, z * unit)
 
 
-def _stored(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Meta]:
+def _stored(image: Image) -> tuple[npt.NDArray[Any], Meta]:
     """Scale real pixels to integers; return them and the meta that undoes it."""
+    pixels, counts = image.pixels, {}
     lowest, highest = float(pixels.min(initial=0)), float(pixels.max(initial=0))
-    broken = 0
     if not np.isfinite(highest - lowest):
         finite = np.isfinite(pixels)
-        broken = int(finite.size - finite.sum())
+        counts["Pixels_not_finite"] = int(finite.size - finite.sum())
         pixels = np.where(finite, pixels, 0)
         lowest, highest = float(pixels.min()), float(pixels.max())
-    slope = max(highest, -lowest) / _WHITE or 1.0
+    slope = image.step or max(highest, -lowest) / _WHITE or 1.0
     kind = np.dtype("<u2") if lowest >= 0 else np.dtype("<i2")
     scaled = np.multiply(pixels, np.float32(1 / slope), dtype=np.float32)
+    if image.step and max(highest, -lowest) > _WHITE * slope:
+        counts["Pixels_beyond_range"] = int(np.count_nonzero(np.abs(scaled) > _WHITE))
+        np.clip(scaled, -_WHITE, _WHITE, out=scaled)
     stored = np.rint(scaled, out=scaled).astype(kind)
-    meta: dict[str, float | int] = {
-        "RescaleSlope": slope,
-        "RescaleIntercept": 0,
-        "WindowCenter": _WHITE // 2 if lowest >= 0 else 0,
-        "WindowWidth": _WHITE if lowest >= 0 else 2 * _WHITE,
-    }
-    return stored, meta | ({"Pixels_not_finite": broken} if broken else {})
+    return stored, {"RescaleSlope": slope, "RescaleIntercept": 0, **_window(image, lowest, slope), **counts}
+
+
+def _window(image: Image, lowest: float, slope: float) -> Meta:
+    """Return the window to open an image with, in stored pixels."""
+    if image.window is None:
+        centre, width = (_WHITE // 2, _WHITE) if lowest >= 0 else (0, 2 * _WHITE)
+    else:
+        centre, width = (round(part / slope) for part in image.window)
+    return {"WindowCenter": centre, "WindowWidth": max(width, 1)}
 
 
 def _hounsfield(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Meta]:
@@ -204,8 +213,8 @@ def _meta(image: Image, scan: Scan) -> dict[str, str | float | int | Sequence[st
         ("EchoTime", scan.echo_times_s, image.counters.contrast),
         ("InversionTime", scan.inversion_times_s, image.counters.set),
     ):
-        if times:
-            meta[name] = round(times[min(counter, len(times) - 1)] * 1e3, 6)
+        if counter < len(times) or len(times) == 1:
+            meta[name] = round(times[counter if len(times) > 1 else 0] * 1e3, 6)
     return meta
 
 

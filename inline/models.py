@@ -17,7 +17,7 @@ NONE = "no networks are installed: every pipeline uses its classical method"
 def folders() -> list[Path]:
     """Return the folders of the package that hold networks."""
     roots = [Path(root) for package in ("recon_models", "qc") for root in _places(package)]
-    return [folder for root in roots for folder in (root / "models", *root.glob("*/models")) if folder.is_dir()]
+    return [folder for root in roots for folder in sorted(root.rglob("models")) if folder.is_dir()]
 
 
 def run(what: str, *, as_json: bool, say: Callable[[str], None], where: Iterable[Path] | None = None) -> int:

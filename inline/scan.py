@@ -188,6 +188,15 @@ class Image:
         What is wrong with this image; an empty tuple means that checks ran and found nothing.
     checked
         False where nothing was checked, which shows as grey.
+    window
+        Centre and width to open it with, in ``unit``; None for the range of its pixels.
+    step
+        What one step of a stored pixel stands for, in ``unit``; 0 for as fine as twelve bits allow. Maps of a quantity
+        have the same step always, so that pixels of several maps can be compared.
+    sources
+        Counters of the images a map was made from, whose findings concern it too; empty for one made from readouts.
+    received
+        The meta an image off the wire came with, and its header's user parameters as ``user_float_0``...; not sent on.
     time_stamp, physiology
         The scanner's clock at the last readout, in its own ticks.
     """
@@ -205,6 +214,10 @@ class Image:
     meta: Mapping[str, str | float | int | list[float] | list[str]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     checked: bool = True
+    window: tuple[float, float] | None = None
+    step: float = 0.0
+    sources: tuple[Counters, ...] = ()
+    received: Mapping[str, str | list[str]] = field(default_factory=dict)
     time_stamp: int = 0
     physiology: tuple[int, int, int] = (0, 0, 0)
     measurement_uid: int = 0

@@ -14,71 +14,14 @@ import numpy.typing as npt
 
 from qc.finding import Finding, Severity, Where
 from qc.limits import Limits
+from recon_models.mapping.uncertainty import fit_noise, misfit, standard_deviation
+
+__all__ = ["fit_noise", "judged", "match_residual", "misfit", "standard_deviation", "told"]
 
 Real = npt.NDArray[np.float64]
 
-_MAD: Final = 1.4826
 _ANYWHERE: Final = Where()
 _EXPLAINED: Final = 3.0  # reduced chi-square up to which the model explains a pixel
-
-
-def fit_noise(residuals: npt.NDArray[Any], parameters: int) -> Real:
-    """Return the noise of each pixel's signals, from what the fit left over.
-
-    Parameters
-    ----------
-    residuals
-        (..., measurements) real, in any unit; more measurements than parameters.
-    parameters
-        That were fitted: residuals are smaller than the noise by the degrees of freedom these took.
-
-    Returns
-    -------
-    ndarray
-        (...) standard deviation, robust: 1.4826 times the median of the absolute residuals, which one bad measurement
-        does not move much. Of few measurements it is biased and itself uncertain by half.
-
-    Raises
-    ------
-    ValueError
-        If there are no more measurements than parameters.
-    """
-    number = residuals.shape[-1]
-    if number <= parameters:
-        raise ValueError(f"{number} measurements leave nothing over from a fit of {parameters} parameters")
-    spread = _MAD * np.median(np.abs(residuals), axis=-1)
-    return np.asarray(spread * np.sqrt(number / (number - parameters)), np.float64)
-
-
-def standard_deviation(jacobian: npt.NDArray[Any], noise: npt.NDArray[Any], parameter: int) -> Real:
-    """Return the standard deviation of one fitted parameter: sqrt([noise^2 (J^T J)^-1]_pp).
-
-    Parameters
-    ----------
-    jacobian
-        (..., measurements, parameters) derivatives of the signals by the parameters at the fit.
-    noise
-        (...) standard deviation of the signals, as from `fit_noise` or known from the coils.
-    parameter
-        Index of the one that is mapped.
-
-    Returns
-    -------
-    ndarray
-        (...) in the unit of the parameter; infinite where the signals do not determine it.
-
-    Source: Kellman, Arai and Xue, J Cardiovasc Magn Reson 15:56 (2013), eq. 3 and 4.
-    """
-    scale = np.linalg.norm(jacobian, axis=-2, keepdims=True)  # units of parameters differ by orders of magnitude
-    known = np.all(scale > 0, axis=(-2, -1))
-    safe = np.where(scale > 0, scale, 1.0)
-    unit = jacobian / safe
-    gram = np.swapaxes(unit, -1, -2) @ unit
-    values, vectors = np.linalg.eigh(gram)
-    smallest = np.finfo(np.float64).eps * gram.shape[-1]
-    variance = np.sum(vectors[..., parameter, :] ** 2 / np.maximum(values, smallest), axis=-1)
-    found = noise * np.sqrt(variance) / safe[..., 0, parameter]
-    return np.where(known & (values[..., 0] > smallest), found, np.inf)
 
 
 def match_residual(signals: npt.NDArray[Any], atoms: npt.NDArray[Any]) -> Real:
@@ -100,24 +43,6 @@ def match_residual(signals: npt.NDArray[Any], atoms: npt.NDArray[Any]) -> Real:
     size = np.linalg.norm(signals, axis=-1) * np.linalg.norm(atoms, axis=-1)
     part = np.divide(product, size, out=np.zeros_like(product, dtype=np.float64), where=size > 0)
     return np.asarray(np.clip(1 - part, 0, 1), np.float64)
-
-
-def misfit(residuals: npt.NDArray[Any], noise: npt.NDArray[Any] | float, parameters: int) -> Real:
-    """Return the reduced chi-square of each pixel: 1 if noise is all that the model does not explain.
-
-    Parameters
-    ----------
-    residuals
-        (..., measurements).
-    noise
-        Standard deviation of a measurement, known from elsewhere than this fit; one number or (...).
-    parameters
-        That were fitted.
-    """
-    freedom = residuals.shape[-1] - parameters
-    if freedom < 1:
-        raise ValueError(f"{residuals.shape[-1]} measurements leave nothing over from a fit of {parameters} parameters")
-    return np.asarray(np.sum(np.abs(residuals) ** 2, axis=-1) / (np.asarray(noise) ** 2 * freedom), np.float64)
 
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {

@@ -12,15 +12,13 @@ from itertools import count
 
 from inline.header import Scan
 from inline.scan import Context, Image, Item
-from inline.stages.calibration import Calibration, calibrate
-from inline.stages.filling import Event, filling
+from inline.stages.calibrated import calibrated
 from inline.stages.imaging import imaging
 from inline.stages.noise import whitened
 from inline.stages.noise_maps import noise_maps
 from inline.stages.quality import assessed
 from inline.stages.reconstruct import image_of
 from inline.stages.rehearsal import rehearsal
-from inline.stages.repeating import REPEATED
 
 
 @assessed
@@ -48,23 +46,13 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
         If the readouts do not fit the header or the memory.
     """
     readouts = imaging(whitened(items, scan, context), scan, context)
-    calibrations: dict[tuple[int, int], Calibration | None] = {}
+    fills = context.parameters.get("method") != "sense"
     numbers = count(1)
-    for event, kspace in filling(readouts, scan, context):
-        position = kspace.latest.encoding, kspace.latest.counters.slice
-        if event is Event.CALIBRATION and kspace.latest.has(REPEATED):
-            calibrations.pop(position, None)  # it was made of lines that may have been spoilt
-        if calibrations.get(position) is None and kspace.grid.acceleration != (1, 1):
-            kspace.whiten_by_edges()
-            calibrations[position] = calibrate(kspace)
-        calibration = calibrations.get(position)
-        if event is not Event.CALIBRATION:
-            image = image_of(event, kspace, calibration, context, next(numbers))
-            yield image
-            if calibration is not None and context.parameters.get("snr") == "true":
-                yield from noise_maps(image, kspace, calibration, len(scan.encodings) + 2 * kspace.latest.encoding + 1)
-        elif calibration is not None and context.parameters.get("method") != "sense":
-            kspace.unfold(calibration.compression, calibration.kernel)
+    for event, kspace, calibration in calibrated(readouts, scan, context, fills=fills):
+        image = image_of(event, kspace, calibration, context, next(numbers))
+        yield image
+        if calibration is not None and context.parameters.get("snr") == "true":
+            yield from noise_maps(image, kspace, calibration, len(scan.encodings) + 2 * kspace.latest.encoding + 1)
 
 
 def warm() -> None:

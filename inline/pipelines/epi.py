@@ -11,28 +11,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
-from typing import Final
 
-from inline.errors import ScanError
 from inline.header import Scan
-from inline.mrd.messages import Flag
 from inline.scan import Context, Image, Item
-from inline.stages.epi_lines import Phase, epi_lines, missing
-from inline.stages.filling import Event, filling
-from inline.stages.grid import Grid
-from inline.stages.imaging import imaging
+from inline.stages.epi_lines import Phase, missing
+from inline.stages.epi_slices import epi_slices
+from inline.stages.ghosts import ghost_finding, ghost_levels
 from inline.stages.kspace import SliceKspace
-from inline.stages.noise import whitened
 from inline.stages.quality import assessed
 from inline.stages.reconstruct import image_of
 from inline.stages.rehearsal import rehearsal
 from inline.stages.transform import on_grid
-from qc.finding import Finding, Severity
-from recon_models.cartesian.combine import root_sum_of_squares
-from recon_models.epi.ghost import ghost_level, object_region, uncorrected
-
-GHOST_LIMIT: Final = 0.15
-"""Ghost-to-signal ratio worth a look: twice that of a measured scan which its navigators corrected well."""
 
 
 @assessed
@@ -59,20 +48,11 @@ def epi(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
     ScanError
         If lines are skipped, or the readouts do not fit the header or the memory.
     """
-    for encoding in scan.encodings:
-        if encoding.acceleration != (1, 1):
-            raise ScanError(
-                f"the EPI lines are undersampled by {encoding.acceleration[0]} x {encoding.acceleration[1]}: "
-                "this route takes fully sampled EPI only; switch parallel imaging off or send the scan to `record`"
-            )
-        Grid.of(encoding).check_memory(1, 1, context.memory_limit)  # before matrices are made of its size
     phases: dict[int, Phase] = {}
-    lines = imaging(epi_lines(whitened(items, scan, context), scan, context, phases), scan, context)
     numbers = count(1)
-    for event, kspace in filling(lines, scan, context):
-        if event is not Event.CALIBRATION:
-            image = image_of(event, kspace, None, context, next(numbers))
-            yield _judged(image, kspace, phases.get(image.counters.slice), context)
+    for event, kspace in epi_slices(items, scan, context, phases):
+        image = image_of(event, kspace, None, context, next(numbers))
+        yield _judged(image, kspace, phases.get(image.counters.slice), context)
 
 
 def warm() -> None:
@@ -88,48 +68,11 @@ def _judged(image: Image, kspace: SliceKspace, phase: Phase | None, context: Con
     findings = list(image.findings) + ([missing(number)] if phase is None else [])
     if image.findings:
         return replace(image, findings=tuple(findings))  # where lines are missing, what looks like a ghost is none
-    before, after = _ghost(kspace, phase)
+    before, after = ghost_levels(on_grid(kspace.samples, kspace.grid), kspace, phase)
     levels = {"Ghost_before": before, "Ghost_after": after}
-    found = _ghost_finding(after, number)
+    found = ghost_finding(after, number)
     if found is not None:
         findings.append(found)
         context.report(found)
     known = {name: level for name, level in levels.items() if math.isfinite(level)}
     return replace(image, findings=tuple(findings), meta={**image.meta, **known})
-
-
-def _ghost(kspace: SliceKspace, phase: Phase | None) -> tuple[float, float]:
-    """Ghost-to-signal ratio without and with the correction, over the whole encoded field of view."""
-    images = on_grid(kspace.samples, kspace.grid)
-    view = root_sum_of_squares(images)[0]
-    region = object_region(view)
-    after = ghost_level(view, region)
-    if phase is None:
-        return after, after
-    latest = kspace.latest
-    from_centre = latest.counters.line - kspace.grid.lines.center
-    centre_reverse = latest.has(Flag.REVERSE) != bool(from_centre % 2)
-    per_pixel = phase[1] / kspace.grid.brightness**2  # the transform along x may be longer than what was sampled
-    raw = uncorrected(images, phase[0], per_pixel, centre_reverse=centre_reverse)
-    return ghost_level(root_sum_of_squares(raw)[0], region), after
-
-
-def _ghost_finding(level: float, number: int) -> Finding | None:
-    """Return what there is to say about a ghost that remains."""
-    if math.isnan(level):
-        return Finding(
-            Severity.GREY,
-            "ghost not assessed",
-            f"Slice {number} fills the field of view, so that a ghost could not be told from the object",
-            "Look for a second outline half a field of view away",
-        )
-    if level <= GHOST_LIMIT:
-        return None
-    return Finding(
-        Severity.AMBER,
-        "ghost",
-        f"Slice {number} shows a ghost of {level:.0%} of the signal half a field of view away",
-        "Repeat; check shim and navigators, or choose the other phase-encoding direction",
-        level,
-        GHOST_LIMIT,
-    )

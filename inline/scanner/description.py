@@ -23,8 +23,11 @@ def describe(
     acceleration: int = 1,
     calibration_mode: str = "",
     trajectory: str = "cartesian",
+    trajectory_name: str = "ConventionalEPI",
     trajectory_longs: Mapping[str, int] | None = None,
     trajectory_doubles: Mapping[str, float] | None = None,
+    diffusion: Sequence[Sequence[float]] = (),
+    user: Mapping[str, str] | None = None,
 ) -> str:
     """Return an MRD header.
 
@@ -36,8 +39,14 @@ def describe(
         ``TR``, ``TE``, ``TI`` in ms, ``flipAngle_deg``, ``echo_spacing`` in ms; each a list, in the schema's order.
     calibration_mode
         How calibration lines are acquired; embedded in an accelerated scan unless it is given.
+    trajectory_name
+        Identifier of the trajectory's description.
     trajectory_longs, trajectory_doubles
         Parameters of the trajectory's description; left out where None.
+    diffusion
+        For each value of the counter ``set``: b in s/mm^2 and the direction rl, ap, fh in the patient's axes.
+    user
+        User parameters, texts.
     """
     root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
     _fill(root, "studyInformation", {"studyTime": "09:30:00"})
@@ -72,11 +81,11 @@ def describe(
     ET.SubElement(encoding, "trajectory").text = trajectory
     if trajectory_longs is not None:
         description = ET.SubElement(encoding, "trajectoryDescription")
-        ET.SubElement(description, "identifier").text = "ConventionalEPI"
+        ET.SubElement(description, "identifier").text = trajectory_name
         for kind, values in (("Long", trajectory_longs), ("Double", trajectory_doubles or {})):
             for name, value in values.items():
                 _fill(description, f"userParameter{kind}", {"name": name, "value": value})
-        ET.SubElement(description, "comment").text = "Conventional EPI sequence"
+        ET.SubElement(description, "comment").text = f"simulated, {trajectory_name}"
     parallel = ET.SubElement(encoding, "parallelImaging")
     factors = {"kspace_encoding_step_1": acceleration, "kspace_encoding_step_2": 1}
     _fill(parallel, "accelerationFactor", factors)
@@ -86,6 +95,11 @@ def describe(
         _repeat(parameters, name, sequence.get(name, ()))
     ET.SubElement(parameters, "sequence_type").text = sequence_type
     _repeat(parameters, "echo_spacing", sequence.get("echo_spacing", ()))
+    _weightings(parameters, diffusion)
+    if user:
+        parent = ET.SubElement(root, "userParameters")
+        for name, text in user.items():
+            _fill(parent, "userParameterString", {"name": name, "value": text})
     ET.indent(root)
     return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
 
@@ -157,6 +171,19 @@ def _fill(parent: ET.Element, name: str, values: Mapping[str, Any]) -> None:
 def _repeat(parent: ET.Element, name: str, values: Sequence[float]) -> None:
     for value in values:
         ET.SubElement(parent, name).text = f"{value:.6f}"
+
+
+def _weightings(parent: ET.Element, diffusion: Sequence[Sequence[float]]) -> None:
+    if diffusion:
+        ET.SubElement(parent, "diffusionDimension").text = "set"
+    for b, *direction in diffusion:
+        element = ET.SubElement(parent, "diffusion")
+        _fill(
+            element,
+            "gradientDirection",
+            {axis: f"{x:.9f}" for axis, x in zip(("rl", "ap", "fh"), direction, strict=True)},
+        )
+        ET.SubElement(element, "bvalue").text = f"{b:.6f}"
 
 
 def _space(parent: ET.Element, name: str, space: Space) -> None:

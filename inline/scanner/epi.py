@@ -60,13 +60,27 @@ _ECHO_S: Final = 27e-3
 _RAMP_S: Final = 160e-6
 _FLAT_TOP_S: Final = 240e-6
 _DELAY_S: Final = 32e-6
-_SPACING_S: Final = 2 * _RAMP_S + _FLAT_TOP_S
+SPACING_S: Final = 2 * _RAMP_S + _FLAT_TOP_S
+"""From line to line."""
 
 
 def gradient(matrix: int) -> Trapezoid:
     """Return the readout gradient; it is sampled symmetrically at twice the matrix."""
     samples = 2 * matrix
-    return Trapezoid(_RAMP_S, _FLAT_TOP_S, _RAMP_S, _DELAY_S, (_SPACING_S - 2 * _DELAY_S) / samples, samples)
+    return Trapezoid(_RAMP_S, _FLAT_TOP_S, _RAMP_S, _DELAY_S, (SPACING_S - 2 * _DELAY_S) / samples, samples)
+
+
+def timing(matrix: int, lines: int) -> dict[str, int]:
+    """Return what a header says of the readout gradient, in microseconds, and of a shot of so many lines."""
+    return {
+        "etl": lines,
+        "numberOfNavigators": NAVIGATORS,
+        "rampUpTime": round(1e6 * _RAMP_S),
+        "rampDownTime": round(1e6 * _RAMP_S),
+        "flatTopTime": round(1e6 * _FLAT_TOP_S),
+        "acqDelayTime": round(1e6 * _DELAY_S),
+        "numSamples": 2 * matrix,
+    }
 
 
 def record(protocol: Protocol) -> Recording:
@@ -150,7 +164,7 @@ def _headers(protocol: Protocol, matrix: int) -> Header:
     headers["flags"][navigators] |= np.uint64(Flag.NAVIGATION | Flag.PHASE_CORRECTION)
     headers["flags"][position == NAVIGATORS] |= np.uint64(Flag.FIRST_IN_SLICE)
     headers["idx"]["segment"] = backwards
-    times_s = (np.arange(len(headers)) // len(shot)) * _shot_s(protocol) + position * _SPACING_S
+    times_s = (np.arange(len(headers)) // len(shot)) * _shot_s(protocol) + position * SPACING_S
     acquisitions.complete(
         headers, coils=protocol.coils, times_s=times_s, slice_positions_m=slice_positions(protocol.slices)
     )
@@ -173,18 +187,10 @@ def _xml(protocol: Protocol, matrix: int) -> str:
             "TR": [1e3 * (protocol.tr_s or _TR_S)],
             "TE": [1e3 * _ECHO_S],
             "flipAngle_deg": [90.0],
-            "echo_spacing": [1e3 * _SPACING_S],
+            "echo_spacing": [1e3 * SPACING_S],
         },
         sequence_type="EPI",
         trajectory="epi",
-        trajectory_longs={
-            "etl": matrix - skipped,
-            "numberOfNavigators": NAVIGATORS,
-            "rampUpTime": round(1e6 * _RAMP_S),
-            "rampDownTime": round(1e6 * _RAMP_S),
-            "flatTopTime": round(1e6 * _FLAT_TOP_S),
-            "acqDelayTime": round(1e6 * _DELAY_S),
-            "numSamples": 2 * matrix,
-        },
+        trajectory_longs=timing(matrix, matrix - skipped),
         trajectory_doubles={"dwellTime": 1e6 * gradient(matrix).dwell_s},
     )

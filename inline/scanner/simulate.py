@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, cine, ct, ct_protocol, epi
+from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mrf, mrf_protocol, radial
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
@@ -18,9 +18,21 @@ SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "cartesian": lambda **options: cartesian.record(Protocol(**options)),
     "cine": lambda **options: cine.record(Protocol(**options)),
     "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
+    "dti": lambda **options: dti.record(dti_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
+    "mrf": lambda **options: mrf.record(mrf_protocol.Protocol(**options)),
+    "radial": lambda **options: radial.record(Protocol(**options)),
+    "spiral": lambda **options: radial.record(Protocol(**options), "spiral"),
 }
 """What can be simulated, from the attributes of its protocol."""
+
+_ARGUMENTS: Final = {
+    "ct": ct_protocol.add_arguments,
+    "dti": dti_protocol.add_arguments,
+    "mrf": mrf_protocol.add_arguments,
+}
+_OPTIONS: Final = {"ct": ct_protocol.options, "dti": dti_protocol.options, "mrf": mrf_protocol.options}
+"""Of the kinds whose protocol is not `Protocol`."""
 
 _FOLLOWS_NO_HEART: Final = "mistriggering needs a scan that follows the heart: simulate cine"
 
@@ -80,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for kind in sorted(SCANS):
         own = kinds.add_parser(kind, help=f"see boreside simulate {kind} --help")
         own.add_argument("-o", "--output", type=Path, required=True, help="file to write")
-        (ct_protocol.add_arguments if kind == "ct" else _add_magnetic)(own)
+        _ARGUMENTS.get(kind, _add_magnetic)(own)
         own.add_argument(
             "--motion",
             action="append",
@@ -126,7 +138,7 @@ def _add_magnetic(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asked for."""
-    options = ct_protocol.options(arguments) if arguments.kind == "ct" else _magnetic(arguments)
+    options = _OPTIONS.get(arguments.kind, _magnetic)(arguments)
     moved = tuple(motion(text) for text in arguments.motion if not _is_mistrigger(arguments.kind, text))
     simulate(arguments.kind, arguments.output, **options, motion=moved)
     if arguments.kind == "ct" and arguments.dicom:

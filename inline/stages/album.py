@@ -86,6 +86,9 @@ class Album:
             index=1,
             findings=tuple(findings),
             checked=True,
+            window=None,
+            step=0.0,
+            sources=(),
             meta=self._values(findings),
         )
 

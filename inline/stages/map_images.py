@@ -29,20 +29,27 @@ class Look:
         Of the window, in that unit.
     colours
         Name of the console's colour table, or nothing for grey.
+    step
+        What one step of a stored pixel stands for, in that unit; 0 for as fine as twelve bits allow.
     """
 
     unit: str
     center: float
     width: float
     colours: str = ""
+    step: float = 0.0
 
 
 LOOKS: Final[Mapping[str, Look]] = {
-    "T1": Look("ms", 1300, 1300, "MicroDeltaHotMetal.pal"),
-    "T1star": Look("ms", 1100, 1300, "MicroDeltaHotMetal.pal"),
-    "T2": Look("ms", 60, 120, "MicroDeltaHotMetal.pal"),
-    "T2star": Look("ms", 25, 50, "MicroDeltaHotMetal.pal"),
-    "ECV": Look("%", 40, 80, "MicroDeltaHotMetal.pal"),
+    "T1": Look("ms", 1300, 1300, "MicroDeltaHotMetal.pal", 1),
+    "T1star": Look("ms", 1100, 1300, "MicroDeltaHotMetal.pal", 1),
+    "T2": Look("ms", 60, 120, "MicroDeltaHotMetal.pal", 0.1),
+    "T2star": Look("ms", 25, 50, "MicroDeltaHotMetal.pal", 0.1),
+    "ECV": Look("%", 40, 80, "MicroDeltaHotMetal.pal", 0.1),
+    "SD_T1": Look("ms", 100, 200, "", 0.1),
+    "SD_T2": Look("ms", 5, 10, "", 0.01),
+    "SD_T2star": Look("ms", 5, 10, "", 0.01),
+    "SD_ECV": Look("%", 5, 10, "", 0.01),
     "MD": Look("1e-3 mm^2/s", 1.5, 3),
     "FA": Look("1", 0.5, 1),
     "HA": Look("deg", 0, 180, "Rainbow.pal"),
@@ -87,9 +94,8 @@ def map_image(
     pixels = np.nan_to_num(np.asarray(values, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     look = LOOKS.get(quantity)
     shown: dict[str, Any] = {"DataRole": "Quantitative", "ImageType": ["DERIVED", "PRIMARY", "M", quantity.upper()]}
-    if look is not None:
-        shown |= {"WindowCenter": look.center, "WindowWidth": look.width}
-        shown |= {"LUTFileName": look.colours} if look.colours else {}
+    if look is not None and look.colours:
+        shown["LUTFileName"] = look.colours
     return replace(
         like,
         pixels=pixels.reshape(1, *pixels.shape) if pixels.ndim == 3 else pixels.reshape(1, -1, *pixels.shape[-2:]),
@@ -99,5 +105,7 @@ def map_image(
         method_reason=reason,
         series=series,
         findings=findings,
+        window=None if look is None else (look.center, look.width),
+        step=0.0 if look is None else look.step,
         meta={**shown, "SeriesDescription": quantity, **(meta or {})},
     )

@@ -44,14 +44,14 @@ def noise_maps(image: Image, kspace: SliceKspace, calibration: Calibration, seri
     """
     if image.findings or kspace.grid.one_sided():
         return  # lines that are missing or estimated have another noise than this
-    gain, g = _maps(kspace, calibration)
+    gain, g = gain_and_g(kspace, calibration)
     if kspace.noise:
         snr = np.divide(image.pixels, gain, out=np.zeros_like(image.pixels), where=gain > 0)
         yield replace(image, pixels=snr, quantity="SNR", unit="1", series=series)
     yield replace(image, pixels=g[None], quantity="g_factor", unit="1", series=series + 1)
 
 
-def _maps(kspace: SliceKspace, calibration: Calibration) -> tuple[Real, Real]:
+def gain_and_g(kspace: SliceKspace, calibration: Calibration) -> tuple[Real, Real]:
     """Return the noise of the image if that of the samples is one, and the g-factor; (z, y, x) of the image."""
     shape = tuple(min(length, _COARSE) for length in kspace.samples.shape[1:])
     maps = coils.sensitivities(to_kspace(calibration.lines, (-1,)), shape)

@@ -157,8 +157,8 @@ class Onlooker:
 
 
 def worth_a_look(image: Image) -> bool:
-    """Whether an image shows the object, and nothing is known to be missing from it."""
-    return not image.findings and image.quantity in ("magnitude", "g_factor")
+    """Whether an image shows the object as measured, and nothing is known to be missing from it."""
+    return not (image.findings or image.sources) and image.quantity in ("magnitude", "g_factor")
 
 
 @cache

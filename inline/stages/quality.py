@@ -115,12 +115,22 @@ class Quality:
 
     def coloured(self, image: Image) -> Image:
         """Return an image with the findings about it, and note that its k-space is complete."""
+        if image.sources:
+            return self._marked(image, [place_of(counters) for counters in image.sources])
         place = place_of(image.counters)
         if self._repeats is not None and place in self._repeats.corrected:
             image = self._corrected(image, self._repeats.corrected[place])
         else:
             self._complete.append(place)
-        own = self._lasting | self._found.get(place, {})
+        return self._marked(image, [place])
+
+    def _marked(self, image: Image, places: list[Place]) -> Image:
+        """Return an image with what was found at the places it was made of."""
+        own = dict(self._lasting)
+        for place in places:
+            for cause, finding in self._found.get(place, {}).items():
+                if cause not in own or finding.severity > own[cause].severity:
+                    own[cause] = finding
         doubts = "; ".join(dict.fromkeys(finding.message for finding in self.doubts))
         meta = {**image.meta, "QC_not_assessed": doubts} if doubts else image.meta
         return replace(image, findings=(*image.findings, *own.values()), meta=meta)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +21,8 @@ from recon_models.cartesian import partial_fourier
 from recon_models.cartesian.combine import root_sum_of_squares
 
 Pixels = npt.NDArray[np.float32]
+Combine: TypeAlias = Callable[[SliceKspace], npt.NDArray[Any]]
+"""Makes one image (z, y, x) of the lines of all coils."""
 
 FULL = "fully sampled"
 
@@ -36,7 +41,14 @@ def complete_symmetry(kspace: SliceKspace) -> bool:
     return bool(extents)
 
 
-def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None, context: Context, index: int) -> Image:
+def image_of(
+    event: Event,
+    kspace: SliceKspace,
+    calibration: Calibration | None,
+    context: Context,
+    index: int,
+    combine: Combine = magnitude,
+) -> Image:
     """Reconstruct one slice and say what is wrong with it.
 
     Parameters
@@ -51,6 +63,8 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
         Where findings go; ``method=sense`` among its parameters asks for SENSE instead of GRAPPA.
     index
         Number of the image in its series.
+    combine
+        What makes one image of the coils', where lines are filled or all there; it may be complex.
     """
     findings = (*completeness(event, kspace), *coverage(kspace))
     at_random = kspace.irregular
@@ -61,12 +75,13 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     findings = (*findings, *kspace.left_out)
     kspace.whiten_by_edges()
     lowered, level = kspace.finish_averages(), kspace.noise_level()
+    pixels: npt.NDArray[Any]
     if at_random and can_be_solved(kspace):
         pixels, how = compressed_image(kspace), "L1-wavelet, random sampling"
     elif calibration is not None and context.parameters.get("method") == "sense":
         pixels, how = sense_image(kspace), "CG-SENSE"
     else:
-        pixels, how = _direct(event, kspace, calibration)
+        pixels, how = _direct(event, kspace, calibration, combine)
     if not pixels.any():
         findings = (*findings, silent(kspace))
         context.report(findings[-1])
@@ -75,22 +90,24 @@ def image_of(event: Event, kspace: SliceKspace, calibration: Calibration | None,
     return finished(pixels * np.float32(scale), kspace, findings, index, how, "SNR" if in_snr else "a.u.")
 
 
-def _direct(event: Event, kspace: SliceKspace, calibration: Calibration | None) -> tuple[Pixels, str]:
+def _direct(
+    event: Event, kspace: SliceKspace, calibration: Calibration | None, combine: Combine
+) -> tuple[npt.NDArray[Any], str]:
     """Fill what was skipped, transform and combine; of that, do only what could not be done before."""
     how = FULL
     if calibration is not None:
         how = calibration.how
         kspace.unfold(calibration.compression, calibration.kernel)
         kspace.fill()
-    if event is Event.COMPLETE and kspace.forming is not None:
+    if combine is magnitude and event is Event.COMPLETE and kspace.forming is not None:
         return kspace.forming.magnitude(kspace.samples, kspace.there[0])[None], how
     if event is Event.COMPLETE and complete_symmetry(kspace):
         how += ", partial Fourier"
-    return magnitude(kspace), how
+    return combine(kspace), how
 
 
 def finished(
-    pixels: Pixels, kspace: SliceKspace, findings: tuple[Finding, ...], index: int, how: str, unit: str
+    pixels: npt.NDArray[Any], kspace: SliceKspace, findings: tuple[Finding, ...], index: int, how: str, unit: str
 ) -> Image:
     """Dress pixels, (z, y, x), as the image of the slice ``kspace`` holds."""
     latest = kspace.latest

@@ -1,7 +1,8 @@
-"""Detectors that err: dead columns, hits of stray photons, and columns whose gain drifts and draws rings.
+"""Detectors that err: hits of stray photons, and columns whose gain drifts and draws rings.
 
-The first two are mended as views arrive; rings need the whole sinogram, since nothing in a single view tells a column
-that reads too much from an object.
+Hits are found with one view on either side; rings need the whole sinogram, since nothing in a single view tells a
+column that reads too much from an object. No route takes them out by itself: `qc.elements` says where a detector needs
+calibration instead. Elements that do not count at all are filled in `recon_models.ct.counts`.
 """
 
 from __future__ import annotations
@@ -11,40 +12,9 @@ import numpy.typing as npt
 from scipy.ndimage import median_filter
 
 Real = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 _MAD = 1.4826
 """Standard deviation of noise whose median distance from its median is 1."""
-
-
-class Mender:
-    """Fills dead columns of views from the nearest live ones on either side.
-
-    Parameters
-    ----------
-    dead
-        (columns,) bool.
-
-    Raises
-    ------
-    ValueError
-        If no column lives.
-    """
-
-    def __init__(self, dead: Flags) -> None:
-        live = np.flatnonzero(~dead)
-        if not live.size:
-            raise ValueError(f"all {dead.size} columns of the detector are said to be dead")
-        self.dead = np.flatnonzero(dead)
-        after = np.searchsorted(live, self.dead)
-        self._left, self._right = live[np.maximum(after - 1, 0)], live[np.minimum(after, live.size - 1)]
-        gap = np.maximum(self._right - self._left, 1)
-        self._part = np.clip((self.dead - self._left) / gap, 0, 1).astype(np.float32)
-
-    def mend(self, values: Real) -> None:
-        """Fill the dead columns of a view (rows, columns) in place."""
-        left, right = values[:, self._left], values[:, self._right]
-        values[:, self.dead] = left + self._part * (right - left)
 
 
 def without_zingers(before: Real, view: Real, after: Real, times: float = 8.0) -> tuple[Real, int]:

@@ -1,4 +1,4 @@
-"""What the coils receive: exact samples of coil times object along lines of k-space."""
+"""What the coils receive: exact samples of coil times object along lines of k-space, or anywhere in it."""
 
 from __future__ import annotations
 
@@ -60,6 +60,45 @@ def receive(
         block = np.swapaxes(block, -1, -2).reshape(weights.shape[1], len(kx))
         lines[line] = weights @ block
     return lines
+
+
+def receive_along(
+    phantom: Phantom, values: Mapping[str, complex], coils: Sensitivities, k: Real
+) -> npt.NDArray[np.complex64]:
+    """Noise-free samples anywhere in k-space, for paths that are no lines: spokes and spirals.
+
+    Parameters
+    ----------
+    phantom, values
+        The object and the signal of its tissues.
+    coils
+        Sensitivities with as many axes as the phantom.
+    k
+        (..., axes) x, y[, z] in cycles per metre.
+
+    Returns
+    -------
+    Array
+        (coils, ...) complex64, in units of value times m^2 or m^3.
+    """
+    points = k.reshape(-1, k.shape[-1])
+    shifts = _shifts(coils)
+    weights = coils.coefficients.reshape(len(coils.coefficients), -1)
+    samples = np.zeros((len(weights), len(points)), np.complex64)
+    for region, contrast in phantom.contrasts(values):
+        # where a region lies only turns phases, by as much for every sample of one shift and every shift of one sample
+        centred = np.stack([region.centred_spectrum((points - shift).T) for shift in shifts]).astype(np.float32)
+        turned = contrast * weights * np.exp(2j * np.pi * shifts @ np.array(region.centre_m))
+        phase = np.exp(-2j * np.pi * points @ np.array(region.centre_m)).astype(np.complex64)
+        samples += phase * (turned.real.astype(np.float32) @ centred + 1j * (turned.imag.astype(np.float32) @ centred))
+    return samples.reshape(-1, *k.shape[:-1])
+
+
+def _shifts(coils: Sensitivities) -> Real:
+    """Return the shift of each harmonic of the sensitivities, (harmonics, axes) x, y[, z] in cycles per metre."""
+    axes = range(len(coils.period_m))
+    orders = np.meshgrid(*(coils.orders(axis) for axis in reversed(axes)), indexing="ij")
+    return np.asarray(np.stack([order.ravel() for order in reversed(orders)], axis=-1) / np.array(coils.period_m))
 
 
 def _distinct(k: Real, coils: Sensitivities, axis: int) -> tuple[Real, npt.NDArray[np.intp]]:

@@ -11,6 +11,7 @@ from inline.header import Encoding, Scan, Space
 from inline.mrd import Decoder, encode
 from inline.mrd.meta import from_xml, to_xml
 from inline.scan import Counters, Geometry, Image
+from inline.stages.map_images import LOOKS, map_image
 from qc.finding import Finding, Severity
 
 SPACE = Space((8, 6, 1), (0.2, 0.15, 0.005))
@@ -100,3 +101,40 @@ def test_letters_xml_cannot_carry_are_dropped():
     assert from_xml("") == {}
     with pytest.raises(ValueError, match="not well-formed"):
         from_xml("<ismrmrdMeta>")
+
+
+def mapped(values, quantity, **changes):
+    return map_image(image(np.zeros((1, 1, 2, 2))), np.asarray(values, np.float32), quantity, 6, **changes)
+
+
+@pytest.mark.parametrize(("quantity", "error"), [("T1", 0.5), ("T2", 0.05), ("T2star", 0.05), ("ECV", 0.05)])
+def test_a_map_keeps_its_precision_whatever_its_brightest_pixel_is(quantity, error):
+    values = RANDOM.uniform(0, 400, (12, 10))
+    values[3, 4], values[5, 6] = 1e7, np.nan
+    received = sent(mapped(values, quantity))
+    back, known = console.value(received)[0, 0], values < 1000
+    assert np.abs(back - values)[known].max() <= error * 1.01
+    assert back[5, 6] == 0
+    assert back[3, 4] == back.max()  # as large as twelve bits are, never wrapped round
+    assert from_xml(received.attributes)["Pixels_beyond_range"] == "1"
+
+
+@pytest.mark.parametrize("quantity", ["T1", "T2", "ECV", "SD_T1"])
+def test_a_map_opens_with_the_window_of_its_quantity(quantity):
+    """The window stands in stored pixels: what it shows is the same range of the quantity in every map."""
+    ranges = []
+    for brightest in (90, 350):
+        received = sent(mapped(RANDOM.uniform(0, brightest, (12, 10)), quantity))
+        meta = from_xml(received.attributes)
+        slope = float(meta["RescaleSlope"])
+        ranges.append((float(meta["WindowCenter"]) * slope, float(meta["WindowWidth"]) * slope))
+    assert ranges[0] == ranges[1]
+    np.testing.assert_allclose(ranges[0], (LOOKS[quantity].center, LOOKS[quantity].width), rtol=0.02)
+
+
+def test_meta_of_a_received_image_is_known_and_not_sent_on():
+    wire = console.to_wire(image(np.ones((1, 1, 6, 8)), meta={"InversionTime": 350.0}), SCAN, "abc")
+    back = console.from_wire(wire)
+    assert back.received["InversionTime"] == "350.0"
+    again = from_xml(console.to_wire(back, SCAN, "abc").attributes)
+    assert "InversionTime" not in again

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from recon_models.ct.rings import Mender, without_rings, without_zingers
+from recon_models.ct.rings import without_rings, without_zingers
 
 S = np.linspace(-1.2, 1.2, 240)
 
 
 def chords(centre: float) -> np.ndarray:
     return np.sqrt(np.maximum(0.8 - (S - centre) ** 2, 0)).astype(np.float32)
-
-
-def test_dead_columns_are_filled_from_their_neighbours() -> None:
-    view = np.stack([chords(0), 2 * chords(0.1)])
-    dead = np.zeros(240, bool)
-    dead[[0, 1, 80, 120, 121, 239]] = True
-    broken = np.where(dead, np.nan, view).astype(np.float32)
-    Mender(dead).mend(broken)
-    np.testing.assert_array_equal(broken[:, ~dead], view[:, ~dead])
-    np.testing.assert_allclose(broken, view, atol=5e-3)
-
-
-def test_a_detector_without_a_live_column_is_refused() -> None:
-    with pytest.raises(ValueError, match="all 5 columns"):
-        Mender(np.ones(5, bool))
 
 
 def test_a_stray_photon_goes_and_the_object_stays() -> None:

@@ -1,0 +1,238 @@
+"""The images of one slice that a map is made of: gathered as they come, judged and fitted when the last one is there.
+
+What is wrong with a series is said aloud as soon as it is known. The map that is made of it all the same is grey, for
+nobody can say how wrong it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inline.header import Scan
+from inline.scan import Context, Image
+from inline.stages.image_times import TimeTable, by_the_clock, stated_s
+from inline.stages.map_images import map_image
+from inline.stages.map_kinds import Kind
+from inline.stages.map_quality import Judgement, judge
+from inline.stages.weighted import Weighted, unlike
+from qc.finding import Finding, Severity, Where
+from recon_models.mapping.fit import Fit
+from recon_models.mapping.psir import signed
+
+Images = npt.NDArray[Any]
+Real = npt.NDArray[np.float32]
+
+_MILLI: Final = 1e3
+SERIES: Final = ("corrected", "map", "SD", "residual", "ECV", "SD_ECV")
+"""What a map pipeline sends besides its sources, in the order of its series behind that of the report."""
+
+
+def series_number(scan: Scan, encoding: int, what: str) -> int:
+    """Return the number of the series of a quantity: sources come first, then two series and the report of quality."""
+    encodings = len(scan.encodings)
+    return 3 * encodings + 2 + len(SERIES) * encoding + SERIES.index(what)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """What became of a series.
+
+    Attributes
+    ----------
+    like
+        The image whose place the map has.
+    fit
+        Of the images as they are sent.
+    images
+        (measurements, z, y, x) real, with the signs they were fitted with.
+    times_s
+        Of each.
+    findings
+        What is wrong with the map.
+    meta
+        What is known of it.
+    sources
+        What it was made of, in the order of the images.
+    """
+
+    like: Image
+    fit: Fit
+    images: Images
+    times_s: npt.NDArray[np.float64]
+    findings: tuple[Finding, ...]
+    meta: Mapping[str, Any]
+    sources: tuple[Weighted, ...]
+
+
+class MapSeries:
+    """The images of one slice.
+
+    Parameters
+    ----------
+    first
+        The first of them, which decides what the others must be like.
+    kind
+        What is mapped.
+    scan, context
+        As for a pipeline.
+    """
+
+    def __init__(self, first: Weighted, kind: Kind, scan: Scan, context: Context) -> None:
+        self.kind, self.scan, self.context = kind, scan, context
+        self.encoding = first.image.series - 1 if first.measured else 0
+        self.table = TimeTable.of(scan, self.encoding, kind.preparation)
+        self.images: list[Weighted] = []
+        self.doubts: list[Finding] = []
+        self._seen: set[int] = set()
+        self._indices = count(1)
+
+    def take(self, one: Weighted) -> bool:
+        """Take an image; whether the series is complete with it."""
+        wrong = unlike(self.images[0], one) if self.images else None
+        if wrong is not None:
+            self._doubt(wrong)
+            return False
+        self.images.append(one)
+        self._seen.add(self.table.number(one.image.counters))
+        return self.table.expected is not None and len(self._seen) == self.table.expected
+
+    def made(self) -> Made | None:
+        """Fit the map; None, and a finding, where there are too few images for one."""
+        chosen, times = self._timed()
+        self._miss()
+        if len(np.unique(times)) < self.kind.fewest:
+            self._report(self._too_few(len(np.unique(times))))
+            return None
+        images = self._real(np.stack([one.signal for one in chosen]), times)
+        noise = chosen[-1].noise
+        fit = self.kind.fit(images, times, noise)
+        names = [self._name(one) for one in chosen]
+        judgement = judge(self.kind, fit, images, times, names, noise, self.context.limits, self._where())
+        for finding in judgement.doubts:
+            self._doubt(finding)
+        for finding in judgement.findings:
+            self._report(finding)
+        like = chosen[-1].image
+        findings = judgement.findings
+        if self.doubts:
+            findings = tuple(replace(finding, severity=Severity.GREY) for finding in (*findings, *self.doubts))
+        meta = self._meta(times, judgement)
+        return Made(like, fit, images, times, findings, meta, tuple(chosen))
+
+    def sent(self, made: Made) -> Iterator[Image]:
+        """Dress the maps for the console."""
+        quantity, fit = self.kind.quantity, made.fit
+        sources = tuple(one.image.counters for one in made.sources)
+        maps = {
+            "map": (quantity, fit.values[quantity] * _MILLI, ""),
+            "SD": (f"SD_{quantity}", np.where(fit.valid, fit.deviation[quantity], 0) * _MILLI, ""),
+            "residual": ("residual", residual_map(fit), made.like.unit),
+        }
+        for what, (name, values, unit) in maps.items():
+            image = map_image(
+                made.like,
+                values,
+                name,
+                series_number(self.scan, self.encoding, what),
+                unit=unit,
+                reason=f"{self.kind.how}, {len(made.times_s)} images",
+                findings=made.findings,
+                meta=made.meta,
+            )
+            yield replace(image, sources=sources, index=made.like.counters.slice + 1)
+
+    def _timed(self) -> tuple[list[Weighted], npt.NDArray[np.float64]]:
+        """Return the images whose time is known, in the order of acquisition, and their times."""
+        planned = [stated_s(one, self.table, self.kind.preparation) for one in self.images]
+        without = [one for one, time in zip(self.images, planned, strict=True) if np.isnan(time)]
+        if without:
+            self._doubt(self._untimed(without))
+        times = planned
+        if self.kind.preparation.waits_for_heart_beats:
+            times = by_the_clock(planned, [one.ticks for one in self.images])
+            self._compare(planned, times)
+        kept = [number for number, time in enumerate(times) if not np.isnan(time)]
+        return [self.images[number] for number in kept], np.array([times[number] for number in kept])
+
+    def _real(self, images: Images, times: npt.NDArray[np.float64]) -> Images:
+        """Return real images, with their signs where they are known."""
+        if not np.iscomplexobj(images):
+            return images.astype(np.float32, copy=False)
+        if not self.kind.preparation.changes_sign:
+            return np.abs(images)
+        return signed(images, images[int(np.argmax(times))])
+
+    def _miss(self) -> None:
+        """Say which images never came."""
+        if self.table.expected is None or len(self._seen) >= self.table.expected:
+            return
+        missing = sorted(set(range(self.table.expected)) - self._seen)
+        said = ", ".join(str(number + 1) for number in missing[:8])
+        message = f"Slice {self._slice}: image {said} of {self.table.expected} never came; the others make the map"
+        self._doubt(Finding(Severity.RED, "images missing", message, "Repeat the map", where=self._where()))
+
+    def _compare(self, planned: Sequence[float], times: Sequence[float]) -> None:
+        """Say where the clock contradicts the plan by a good part of a heart beat."""
+        late = [n for n, (plan, time) in enumerate(zip(planned, times, strict=True)) if abs(time - plan) > _BEAT_S]
+        if not late:
+            return
+        worst = max(late, key=lambda n: abs(times[n] - planned[n]))
+        message = (
+            f"Slice {self._slice}: {self._name(self.images[worst])} came {abs(times[worst] - planned[worst]):.2f} s "
+            f"{'later' if times[worst] > planned[worst] else 'earlier'} than planned, {len(late)} images in all; "
+            "the map uses the times of the scanner's clock"
+        )
+        action = "Check the ECG; repeat the map if the rhythm was irregular"
+        self._report(Finding(Severity.AMBER, "irregular times", message, action, where=self._where()))
+
+    def _untimed(self, images: Sequence[Weighted]) -> Finding:
+        said = ", ".join(self._name(one) for one in images[:8])
+        name = self.kind.preparation.value
+        message = f"Slice {self._slice}: {said} states no {name}; left out of the map"
+        action = f"Check that the protocol sends the {name} of every image"
+        return Finding(Severity.RED, "times missing", message, action, where=self._where())
+
+    def _too_few(self, number: int) -> Finding:
+        name = self.kind.preparation.value
+        message = (
+            f"Slice {self._slice}: no {self.kind.quantity} map, {number} different {name}s of the "
+            f"{self.kind.fewest} it needs"
+        )
+        return Finding(Severity.RED, "map not made", message, "Repeat the map", where=self._where())
+
+    def _doubt(self, finding: Finding) -> None:
+        """Say aloud what makes the map untrustworthy; the map itself will be grey."""
+        self.doubts.append(finding)
+        self.context.report(finding)
+
+    def _report(self, finding: Finding) -> None:
+        self.context.report(finding)
+
+    def _meta(self, times: npt.NDArray[np.float64], judgement: Judgement) -> dict[str, Any]:
+        return {"Times_ms": [round(float(time) * _MILLI, 2) for time in times], **judgement.measures}
+
+    @property
+    def _slice(self) -> int:
+        return self.images[0].image.counters.slice
+
+    def _where(self) -> Where:
+        return Where(series=self.images[0].image.series, slices=(self._slice,))
+
+    def _name(self, one: Weighted) -> str:
+        return f"image {self.table.number(one.image.counters) + 1}"
+
+
+_BEAT_S: Final = 0.3
+
+
+def residual_map(fit: Fit) -> Real:
+    """Return the root mean square residual of each pixel, in the unit of the images."""
+    residual = fit.residual
+    power = np.nansum(residual * residual, axis=-1) / np.maximum(np.isfinite(residual).sum(axis=-1), 1)
+    return np.asarray(np.where(fit.valid, np.sqrt(power), 0), np.float32)
