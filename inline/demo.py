@@ -75,6 +75,12 @@ SCENES: Final = (
         {"repetitions": 4, "tr_s": 0.5},
     ),
     Scene(
+        "Live view of the heart",
+        "Spokes at golden angles, one every 3 ms; each image is made of the latest 34, a new one comes every 17.",
+        "radial",
+        {"coils": 8, "acceleration": 12, "repetitions": 24},
+    ),
+    Scene(
         "Head that moves",
         "The head shifts by 3 mm when 60 % of the lines are measured; the console hears of it while the scan runs.",
         "cartesian",
@@ -86,6 +92,14 @@ SCENES: Final = (
         "as it arrives; a preview comes every quarter turn, after the last view the image, then the network's.",
         "ct",
         {"dose": 0.25, "turn_s": 1.0},
+    ),
+    Scene(
+        "MR fingerprinting of a fibrillating heart",
+        "750 spiral arms in fifteen beats of any length, one slice of 192 × 192, 16 coils. Every arm goes into the "
+        "images of 24 time courses as it comes; the dictionary is that of these very beats. The maps come again, "
+        "solved for with images of locally low rank.",
+        "mrf",
+        {"rhythm": "af"},
     ),
     Scene(
         "Head, scan stopped early",
@@ -203,7 +217,10 @@ def _truth(path: Path, image: Image, quantity: str | None) -> npt.NDArray[np.flo
         truth = file.get(f"truth/{quantity}")
         if truth is None:
             return None
-        at = [int(image.header[axis]) if axis in ("contrast", "slice") else slice(None) for axis in truth.attrs["axes"]]
+        at = [
+            int(image.header[axis]) if axis in ("contrast", "slice", "repetition") else slice(None)
+            for axis in truth.attrs["axes"]
+        ]
         return _plane(truth[tuple(at)][np.newaxis])
 
 

@@ -12,13 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
 from inline.errors import ScanError
 from inline.mrd.xml import parse
 
 T = TypeVar("T")
+
+FINGERPRINT: Final = "mrf_sequence"
+"""User parameter that says of a fingerprint how it was played: a description, or the name of a shipped one."""
 
 
 @dataclass(frozen=True, slots=True)

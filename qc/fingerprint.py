@@ -7,7 +7,7 @@ shift follows from a linear fit. A beat that lies elsewhere has little part in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -58,7 +58,7 @@ def moved(shift_m: Real, beats: Sequence[int], limits: Limits) -> tuple[float, F
         Thresholds; ``beat displacement`` in millimetres.
     """
     limit = limits["beat displacement"]
-    known = np.isfinite(shift_m).all(axis=1)
+    known = np.asarray(np.isfinite(shift_m).all(axis=1))
     if known.sum() < 2:
         message = "Whether the heart lay still between beats could not be told: the small images show no signal"
         return float("nan"), Finding(Severity.GREY, "beat displacement not assessed", message)
@@ -74,6 +74,39 @@ def moved(shift_m: Real, beats: Sequence[int], limits: Limits) -> tuple[float, F
     return worst_m, Finding(
         colour, "beat displacement", message, action, 1e3 * worst_m, threshold, measure=limit.measure
     )
+
+
+def disagreement(
+    network: Mapping[str, Any], classical: Mapping[str, Any], tissue: npt.NDArray[np.bool_], limits: Limits
+) -> list[Finding]:
+    """Return where a network's maps are farther from the dictionary's than nuisances explain.
+
+    Parameters
+    ----------
+    network, classical
+        Maps (y, x) by quantity, in the same unit.
+    tissue
+        (y, x) pixels that count.
+    limits
+        Thresholds; ``fingerprint network`` is the median relative difference.
+    """
+    limit, found = limits["fingerprint network"], []
+    for quantity, values in network.items():
+        known = tissue & (classical[quantity] > 0)
+        if not known.any():
+            continue
+        apart = np.abs(values[known] / classical[quantity][known] - 1)
+        value = float(np.median(apart)) if np.isfinite(apart).all() else np.inf
+        colour = limit.colour(value)
+        if colour is Severity.GREEN:
+            continue
+        message = f"The network's {quantity} differs from the dictionary's by {value:.0%} in the median"
+        threshold = limit.red if colour is Severity.RED else limit.amber
+        action = "Use the dictionary's maps"
+        found.append(
+            Finding(Severity.AMBER, "fingerprint network", message, action, value, threshold, measure=limit.measure)
+        )
+    return found
 
 
 def _per_beat(shift_m: Real, beats: Sequence[int], known: npt.NDArray[Any]) -> dict[int, float]:

@@ -165,6 +165,12 @@ SHIPPED: Final[Limits] = MappingProxyType(
             "mm between where the chest lay in a heart beat and where it usually lay",
             "PLACEHOLDER",
         ),
+        "fingerprint network": Limit(
+            0.15,
+            0.3,
+            "median relative difference of a network's map from the dictionary's, in tissue",
+            "a B1 of 0.85 or an inversion of 93 % moves the dictionary's T2 by 5 to 13 %, never by 30",
+        ),
         "slice dropout": Limit(
             3.5, 6.0, "modified z of missing signal within a shell", "SOLID, Sairanen 2018: 3.5 suspect, 6.0 rejected"
         ),

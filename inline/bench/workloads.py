@@ -61,6 +61,28 @@ WORKLOADS: Final = (
         ({"matrix": 96}, {"matrix": 128}),
     ),
     Workload(
+        "Live view, spokes",
+        "A beating heart, 128 × 128, 8 coils, a spoke every 3 ms; an image of the latest 34 for every 17 that come.",
+        "radial",
+        {"coils": 8, "acceleration": 12, "repetitions": 12},
+        ({"matrix": 96, "acceleration": 9}, {"matrix": 144, "acceleration": 14}),
+    ),
+    Workload(
+        "Live view, spirals",
+        "A beating heart, 128 × 128, 8 coils, an arm every 6 ms; an image of the latest 16 for every 4 that come.",
+        "spiral",
+        {"coils": 8, "acceleration": 4, "repetitions": 12},
+        ({"matrix": 96}, {"matrix": 112}),
+    ),
+    Workload(
+        "MR fingerprinting",
+        "750 spiral arms of 16 coils in fifteen heart beats, 192 × 192: T1, T2, proton density and the residual.",
+        "mrf",
+        {"rhythm": "variable"},
+        ({"matrix": 128}, {"matrix": 160}),
+        {"preview": "false", "lowrank": "false"},
+    ),
+    Workload(
         "Computed tomography, one row",
         "1152 views of 736 columns in a turn, 512 × 512, a quarter of the dose; the classical image alone.",
         "ct",

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from hardware.latency import Latency
 from inline import mrd
 from inline.errors import ConfigurationError, ProtocolError
-from inline.header import Scan
+from inline.header import FINGERPRINT, Scan
 from inline.mrd.messages import Acquisition, Close, ConfigFile, Error, Header, Image, Message, Response, Text
 from inline.scanner.recording import due_times, is_for_the_image
 from inline.scanner.source import Source, open_source
@@ -159,6 +159,10 @@ def natural_route(xml: str) -> str:
     scan = Scan.from_xml(xml)
     if DETECTOR in scan.parameters:
         return "ct"
+    if FINGERPRINT in scan.parameters:
+        return "mrf"
+    if scan.encodings[0].trajectory in ("radial", "goldenangle", "spiral"):
+        return "live"
     return "epi" if scan.encodings[0].trajectory == "epi" else "cartesian"
 
 

@@ -27,6 +27,7 @@ def describe(
     trajectory_longs: Mapping[str, int] | None = None,
     trajectory_doubles: Mapping[str, float] | None = None,
     diffusion: Sequence[Sequence[float]] = (),
+    user: Mapping[str, str] | None = None,
 ) -> str:
     """Return an MRD header.
 
@@ -44,6 +45,8 @@ def describe(
         Parameters of the trajectory's description; left out where None.
     diffusion
         For each value of the counter ``set``: b in s/mm^2 and the direction rl, ap, fh in the patient's axes.
+    user
+        User parameters, texts.
     """
     root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
     _fill(root, "studyInformation", {"studyTime": "09:30:00"})
@@ -93,6 +96,10 @@ def describe(
     ET.SubElement(parameters, "sequence_type").text = sequence_type
     _repeat(parameters, "echo_spacing", sequence.get("echo_spacing", ()))
     _weightings(parameters, diffusion)
+    if user:
+        parent = ET.SubElement(root, "userParameters")
+        for name, text in user.items():
+            _fill(parent, "userParameterString", {"name": name, "value": text})
     ET.indent(root)
     return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi
+from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mrf, mrf_protocol, radial
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
@@ -20,11 +20,18 @@ SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
     "dti": lambda **options: dti.record(dti_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
+    "mrf": lambda **options: mrf.record(mrf_protocol.Protocol(**options)),
+    "radial": lambda **options: radial.record(Protocol(**options)),
+    "spiral": lambda **options: radial.record(Protocol(**options), "spiral"),
 }
 """What can be simulated, from the attributes of its protocol."""
 
-_ARGUMENTS: Final = {"ct": ct_protocol.add_arguments, "dti": dti_protocol.add_arguments}
-_OPTIONS: Final = {"ct": ct_protocol.options, "dti": dti_protocol.options}
+_ARGUMENTS: Final = {
+    "ct": ct_protocol.add_arguments,
+    "dti": dti_protocol.add_arguments,
+    "mrf": mrf_protocol.add_arguments,
+}
+_OPTIONS: Final = {"ct": ct_protocol.options, "dti": dti_protocol.options, "mrf": mrf_protocol.options}
 """Of the kinds whose protocol is not `Protocol`."""
 
 _FOLLOWS_NO_HEART: Final = "mistriggering needs a scan that follows the heart: simulate cine"
