@@ -1,8 +1,8 @@
 """Non-Cartesian imaging: undersampled spirals, a measured field, live frames, and what an arm costs to add.
 
-    python benchmarks/noncartesian.py measured ../shared/data
-    python benchmarks/noncartesian.py simulated
-    python benchmarks/noncartesian.py speed
+python benchmarks/noncartesian.py measured ../shared/data
+python benchmarks/noncartesian.py simulated
+python benchmarks/noncartesian.py speed
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ def main() -> None:
     if arguments.what == "speed":
         speed()
         return
-    print("| data | R | where | against all arms gridded: gridding | CG-SENSE | against all arms solved: gridding | CG-SENSE |")
+    print("| | | | against all arms gridded | | against all arms solved | |")
+    print("| data | R | where | gridding | CG-SENSE | gridding | CG-SENSE |")
     print("|---|---|---|---|---|---|---|")
     if arguments.what == "simulated":
         simulated()
