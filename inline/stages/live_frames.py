@@ -74,7 +74,7 @@ class Settings:
         window, step = _USUAL_SPOKES
         if encoding.trajectory not in SPOKES:
             full = round(encoding.trajectory_parameters.get("interleaves", 0)) or _USUAL_ARMS
-            window, step = full, max(full // 4, 1)
+            window, step = full, max(full // 2, 1)
         method = context.parameters.get("method", METHODS[0])
         if method not in METHODS:
             raise ConfigurationError(f"method={method!r} is none of this route; choose {' or '.join(METHODS)}")

@@ -34,7 +34,7 @@ def spokes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
     path = tmp_path_factory.mktemp("live") / "spiral.h5"
-    simulate("spiral", path, matrix=64, coils=6, acceleration=4, repetitions=7)
+    simulate("spiral", path, matrix=64, coils=6, acceleration=2, repetitions=7)
     return path
 
 
