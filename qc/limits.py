@@ -150,6 +150,12 @@ SHIPPED: Final[Limits] = MappingProxyType(
             "median of the map's standard deviation over its value",
             "native myocardium: 20-45 ms of 1000 at SNR 23-43 (Kellman 2013)",
         ),
+        "map motion": Limit(
+            8.0,
+            NEVER,
+            "mm that an image of a map was moved by",
+            "as thick as a slice: what breathing moves in the plane as far as this it moves through it as well",
+        ),
         "odd image": Limit(
             2.0,
             NEVER,
