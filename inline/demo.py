@@ -19,6 +19,7 @@ import numpy.typing as npt
 from hardware.threads import cores
 from inline import console
 from inline.demo_ct import ct_exhibit
+from inline.demo_dti import dti_exhibit
 from inline.demo_maps import map_exhibit
 from inline.mrd.messages import Acquisition, Close, Image, Message
 from inline.own_node import own_node
@@ -117,6 +118,13 @@ SCENES: Final = (
         {"acceleration": 2, "snr": 60.0},
     ),
     Scene(
+        "Diffusion tensors of the heart",
+        "Twelve directions, two breath-holds; one shot was spoilt by motion. After each breath-hold the console hears "
+        "how well the tensors are known, and which direction to repeat.",
+        "dti",
+        {"averages": 2, "spoilt": ((3, 1),), "shift": 3.0, "rr_s": 0.5},
+    ),
+    Scene(
         "Head, scan stopped early",
         "The scanner is stopped after three quarters of the lines.",
         "cartesian",
@@ -184,8 +192,8 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
     remarks += [Remark("red", summary.broken)] if summary.broken else []
     if not conversation.images:
         return Exhibit(scene.name, scene.description, None, None, "", "", "red", scan_s, float("nan"), remarks)
-    if scene.kind == "ct":
-        return ct_exhibit(scene.name, scene.description, path, conversation, summary, scan_s, remarks)
+    if scene.kind in _OWN:
+        return _OWN[scene.kind](scene.name, scene.description, path, conversation, summary, scan_s, remarks)
     mapped = map_exhibit(scene.name, scene.description, path, conversation, summary, scan_s, remarks)
     if mapped is not None:
         return mapped
@@ -204,6 +212,9 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
         facts=_facts(conversation, summary),
     )
 
+
+_OWN: Final = {"ct": ct_exhibit, "dti": dti_exhibit}
+"""Kinds of scans that are shown in a way of their own."""
 
 _COLOUR_OF: Final = {"error": "red", "warning": "amber"}
 

@@ -111,6 +111,14 @@ WORKLOADS: Final = (
         ({"matrix": 96}, {"matrix": 144}),
     ),
     Workload(
+        "Diffusion tensors",
+        "128 × 128, 16 coils, 6 directions and one unweighted image in two breath-holds: maps behind the last shot.",
+        "dti",
+        {"directions": 6, "averages": 2, "rr_s": 0.4},
+        ({"matrix": 96}, {"matrix": 112}),
+        {"preview": "false"},
+    ),
+    Workload(
         "Computed tomography, one row",
         "1152 views of 736 columns in a turn, 512 × 512, a quarter of the dose; the classical image alone.",
         "ct",

@@ -8,6 +8,7 @@ of closed-loop load generators). Both figures are kept: from due, and from sent.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -34,6 +35,8 @@ PATIENCE_S: Final = 300.0
 """How long a node may say nothing after the last byte was sent: longer than any reconstruction should take."""
 
 _CHUNK: Final = 1 << 20
+_WEIGHTED: Final = re.compile(r"<(?:\w+:)?bvalue\b")
+"""In a header that states a b-table."""
 
 Place: TypeAlias = tuple[int, ...]
 """Slice, contrast, phase, repetition and set: what an image shares with the readouts it was made from."""
@@ -167,7 +170,9 @@ def natural_route(xml: str) -> str:
         return "mrf"
     if scan.encodings[0].trajectory in ("radial", "goldenangle", "spiral"):
         return "live"
-    return "epi" if scan.encodings[0].trajectory == "epi" else "cartesian"
+    if scan.encodings[0].trajectory == "epi":
+        return "dti" if _WEIGHTED.search(xml) else "epi"
+    return "cartesian"
 
 
 def send(

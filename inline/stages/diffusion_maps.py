@@ -53,8 +53,8 @@ class Result:
         (n, y, x) as measured, and how each is weighted.
     misfit
         (y, x) root mean square of what the fit leaves over.
-    method, reason
-        ``classical`` or a network's name and version, and why it is this one.
+    reason
+        How they came to be.
     """
 
     maps: Maps
@@ -62,7 +62,6 @@ class Result:
     averages: Real
     table: BTable
     misfit: Real
-    method: str
     reason: str
 
 
@@ -92,7 +91,7 @@ def classical(slice_: DiffusionSlice, known: Fit, context: Context) -> Result:
     whole = replace(fit, covariance=known.covariance)
     centre = None if slice_.wall is None else slice_.wall.centre
     reason = f"{how}weighted least squares, {len(slice_.shots)} images of {len(table)} weightings"
-    return Result(maps_of(whole, centre), whole, averages, table, np.asarray(misfit), "classical", reason)
+    return Result(maps_of(whole, centre), whole, averages, table, np.asarray(misfit), reason)
 
 
 def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) -> tuple[Real, str]:
@@ -110,7 +109,7 @@ def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) ->
 def sent(
     slice_: DiffusionSlice, result: Result, scan: Scan, findings: Sequence[Finding], meta: Mapping[str, Any]
 ) -> Iterator[Image]:
-    """Dress the maps of a slice for the console."""
+    """Dress the maps of a slice for the console, as classical ones."""
     maps, body = result.maps, _bright(result.fit.s0)
     shown: dict[str, tuple[str, Real | None, str]] = {
         "MD": ("MD", maps.md / _UNIT * body, ""),
@@ -194,7 +193,6 @@ def _image(
         quantity,
         series,
         unit=unit,
-        method=result.method,
         reason=result.reason,
         findings=tuple(findings),
         meta=meta,

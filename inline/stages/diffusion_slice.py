@@ -92,7 +92,9 @@ class DiffusionSlice:
     shifts
         Where each repetition was found, (y, x) pixels by which it was moved.
     noise
-        Standard deviation of one shot; None where it is unknown.
+        Standard deviation of one shot; None where it is not known beforehand.
+    spread
+        The same, or where it is unknown what the fit leaves over; None while there is nothing left over.
     """
 
     def __init__(self, first: Shot, known: Sequence[Weight], context: Context) -> None:
@@ -109,6 +111,7 @@ class DiffusionSlice:
         self.like = first.image
         self.heart = context.parameters.get("organ", "heart" if first.measured else "other") == "heart"
         self.noise: float | None = 1.0 if first.measured and first.image.unit == "SNR" else None
+        self.spread = self.noise
         self.wall: Wall | None = None
         self.no_wall = ""
         self._register = context.parameters.get("register", "true" if self.heart else "false") == "true"
@@ -212,6 +215,7 @@ class DiffusionSlice:
         if noise is None and np.all(np.isfinite(left[self.region])):
             noise = float(np.sqrt(np.mean(left[self.region] ** 2)))
             fit = running.fit(noise)
+        self.spread = noise
         self.errors.append(tensor_error(fit, self.region, noise=noise, left=left))
         return fit
 
