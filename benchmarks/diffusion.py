@@ -29,6 +29,7 @@ from hardware import engines
 from hardware.catalog import pick
 from inline.models import folders
 from recon_models.diffusion import denoise, refine
+from recon_models.diffusion.anchor import anchored
 from recon_models.diffusion.angles import between, transmurality
 from recon_models.diffusion.averaging import without_phase
 from recon_models.diffusion.choice import choose, misfit
@@ -38,6 +39,7 @@ from recon_models.diffusion.registration import groupwise, heart_window, moved
 from recon_models.diffusion.running import RunningTensor
 from recon_models.diffusion.tensor import Fit, explained, fit_ols, fit_robust, fit_wls
 from recon_models.diffusion.uncertainty import sd_mean_diffusivity
+from recon_models.diffusion.wall import find_wall
 from recon_models.physics.diffusion import (
     Conditions,
     breath_holds,
@@ -178,9 +180,12 @@ def _tensors(scan: Scan, images: Any, noise: Any, model: Any, engine: Any) -> An
     """Return maps by each method, and the choice between them."""
     fit = fit_wls(images, TABLE, noise=noise)
     denoised = fit_wls(mppca(images, step=2)[0], TABLE)
-    tensor = refine.refined(fit, denoised, images[1:].mean(axis=0), scan.heart.centre, engine)
-    sd = float(np.median(sd_mean_diffusivity(fit.covariance)[scan.heart.wall]))
-    off = misfit(tensor, images, TABLE, noise, scan.heart.wall)
+    weighted = images[1:].mean(axis=0)
+    wall = find_wall(weighted, PIXEL_M, scan.heart.centre).mask
+    tensor = refine.refined(fit, denoised, weighted, scan.heart.centre, engine)
+    tensor = anchored(tensor, images, TABLE, noise, wall)
+    sd = float(np.median(sd_mean_diffusivity(fit.covariance)[wall]))
+    off = misfit(tensor, images, TABLE, noise, wall)
     objections = [] if off <= model.manifest.guard["misfit_most"] else [f"the misfit is {off:.2f}"]
     choice = choose(model, sd, objections)
     classical, learnt = scan.maps(denoised.tensor), scan.maps(tensor)

@@ -20,6 +20,7 @@ from hardware.threads import cores
 from inline import console
 from inline.demo_ct import ct_exhibit
 from inline.demo_dti import dti_exhibit
+from inline.demo_maps import map_exhibit
 from inline.mrd.messages import Acquisition, Close, Image, Message
 from inline.own_node import own_node
 from inline.report import Exhibit, Remark, render
@@ -103,6 +104,20 @@ SCENES: Final = (
         {"rhythm": "af"},
     ),
     Scene(
+        "T1 of a heart that breathes",
+        "MOLLI 5(3)3, every second line: eight images in eleven heart beats while the heart moves by up to 5 mm. Each "
+        "is aligned to the others as it comes; behind the last one there remain its own alignment and the fit. MOLLI "
+        "reads lower than the truth, by its inversion and by T2.",
+        "molli",
+        {"acceleration": 2, "motion": (Motion("breathing", 5e-3, 0.0),), "snr": 50.0},
+    ),
+    Scene(
+        "T2* of the heart",
+        "Eight gradient echoes of every line.",
+        "t2star",
+        {"acceleration": 2, "snr": 60.0},
+    ),
+    Scene(
         "Diffusion tensors of the heart",
         "Twelve directions, two breath-holds; one shot was spoilt by motion. After each breath-hold the console hears "
         "how well the tensors are known, and which direction to repeat.",
@@ -179,6 +194,9 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
         return Exhibit(scene.name, scene.description, None, None, "", "", "red", scan_s, float("nan"), remarks)
     if scene.kind in _OWN:
         return _OWN[scene.kind](scene.name, scene.description, path, conversation, summary, scan_s, remarks)
+    mapped = map_exhibit(scene.name, scene.description, path, conversation, summary, scan_s, remarks)
+    if mapped is not None:
+        return mapped
     image, facts = conversation.images[-1].image, summary.images[-1]
     return Exhibit(
         name=scene.name,

@@ -38,10 +38,19 @@ def shifts(measured: Complex, expected: Complex) -> Real:
     found = np.full((len(measured), 2), np.nan)
     for number in np.flatnonzero(size > _FAINT * size.max(initial=0)):
         image = expected[number]
-        columns = np.stack([image.ravel(), *(-part.ravel() for part in np.gradient(image))], axis=1)
+        columns = np.stack([image.ravel(), *(-part.ravel() for part in _gradient(image))], axis=1)
         fit, *_ = np.linalg.lstsq(columns, measured[number].ravel(), rcond=None)
         if fit[0]:
             found[number] = (fit[1:] / fit[0]).real
+    return found
+
+
+def _gradient(image: Complex) -> list[npt.NDArray[Any]]:
+    """Return the derivatives along y and x, of the image's Fourier series: differences of pixels would be too small."""
+    found = []
+    for axis, size in enumerate(image.shape):
+        turns = np.fft.fftfreq(size).reshape(-1, *[1] * (1 - axis))
+        found.append(np.fft.ifft(2j * np.pi * turns * np.fft.fft(image, axis=axis), axis=axis))
     return found
 
 

@@ -140,6 +140,7 @@ def _final(
     watch.lap("Matching")
     travel_m, displaced = stillness(made.maps, known, growing.navigators, plan, context.limits)
     found = [*([displaced] if displaced else []), *explained(made.maps, images, context.limits)]
+    watch.lap("Checks")
     deep, absent, about = _deep(images, rr_s, plan, made, context)
     watch.lap("Network")
     for finding in (*found, *about):

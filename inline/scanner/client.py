@@ -29,6 +29,8 @@ from inline.scanner.recording import due_times, is_for_the_image
 from inline.scanner.source import Source, open_source
 from inline.views import DETECTOR
 
+MAPS: Final = {"T1": "t1map", "T2": "t2map", "T2star": "t2starmap", "ECV": "ecv"}
+"""Routes by the user parameter ``map`` of a header."""
 PATIENCE_S: Final = 300.0
 """How long a node may say nothing after the last byte was sent: longer than any reconstruction should take."""
 
@@ -162,6 +164,8 @@ def natural_route(xml: str) -> str:
     scan = Scan.from_xml(xml)
     if DETECTOR in scan.parameters:
         return "ct"
+    if scan.parameters.get("map") in MAPS:
+        return MAPS[scan.parameters["map"]]
     if FINGERPRINT in scan.parameters:
         return "mrf"
     if scan.encodings[0].trajectory in ("radial", "goldenangle", "spiral"):

@@ -71,6 +71,24 @@ def live_rehearsal() -> tuple[Scan, Iterator[Readout]]:
     return Scan((Encoding(encoded, recon, trajectory="goldenangle"),)), readouts
 
 
+def map_rehearsal(images: int = 5) -> tuple[Scan, Iterator[Readout]]:
+    """Return the header and the readouts of a map of nothing but noise: images one after the other, as MOLLI has it."""
+    scan, readouts = rehearsal(2)
+    encoding = scan.encodings[0]
+    limits = {**encoding.limits, "set": Limit(0, images - 1)}
+    times = tuple(0.1 + number for number in range(images))
+    return replace(scan, encodings=(replace(encoding, limits=limits),), inversion_times_s=times), _sets(
+        list(readouts), images
+    )
+
+
+def _sets(readouts: list[Readout], images: int) -> Iterator[Readout]:
+    for number in range(images):
+        for readout in readouts:
+            if not (number and readout.has(Flag.NOISE)):
+                yield replace(readout, counters=readout.counters._replace(set=number))
+
+
 def ct_rehearsal() -> tuple[Scan, Iterator[Readout]]:
     """Return the header and the views of a CT scan of nothing, of the usual size of detector and image."""
     detector = Detector(Shape.CURVED, _COLUMNS, 1, 1.2858e-3, 1.0947e-3, (_COLUMNS - 1) / 2, 0.0)

@@ -101,8 +101,8 @@ def test_a_preview_comes_before_the_scan_is_over(regular):
 
     def items():
         for readout in readouts:
-            if readout.header["idx"]["segment"] == 12 and not yielded:
-                time.sleep(0.05)  # of the pause between two beats
+            if readout.header["idx"]["segment"] >= 12 and not yielded:
+                time.sleep(0.2)  # ends with the preview: it is made in the background
             yield readout
 
     stream = mrf(items(), scan, Context(report=lambda _: None, parameters={"lowrank": "false"}))
