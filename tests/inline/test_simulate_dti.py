@@ -8,8 +8,8 @@ from streams import nrmse, read, run
 
 from inline.cli import main
 from inline.errors import ConfigurationError
-from inline.pipelines.epi import epi
 from inline.mrd.messages import Flag
+from inline.pipelines.epi import epi
 from inline.scanner.client import natural_route
 from inline.scanner.dti_protocol import Protocol, shot
 from inline.scanner.simulate import simulate
