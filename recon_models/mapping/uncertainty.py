@@ -11,20 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from hardware.kernels.cpu import compiled
+from hardware.kernels.projection import shared
 
 Real = npt.NDArray[np.float64]
 
 _MAD: Final = 1.4826
 
 
-@compiled("void(f8[::1], f8[:,::1])")
-def _median_size(medians: Real, residuals: Real) -> None:
+@compiled("void(f8[::1], f8[:,::1], i8, i8)")
+def _median_size(medians: Real, residuals: Real, begin: int, end: int) -> None:
     """Write the median absolute value of each row, of its finite entries; NaN where there is none.
 
     Insertion into a few sorted numbers: a general selection spends more on its own bookkeeping.
     """
     ordered = np.empty(residuals.shape[1])
-    for row in range(len(residuals)):
+    for row in range(begin, end):
         count = 0
         for column in range(residuals.shape[1]):
             size = abs(residuals[row, column])
@@ -66,7 +67,7 @@ def fit_noise(residuals: npt.NDArray[Any], parameters: int) -> Real:
         raise ValueError(f"{number} measurements leave nothing over from a fit of {parameters} parameters")
     rows = np.ascontiguousarray(residuals, np.float64).reshape(-1, number)
     medians = np.empty(len(rows))
-    _median_size(medians, rows)
+    shared(lambda begin, end: _median_size(medians, rows, begin, end), len(rows), 30 * rows.size)
     used = np.isfinite(rows).sum(axis=-1)
     freedom = used - parameters
     scale = np.sqrt(np.divide(used, freedom, out=np.full(len(rows), np.inf), where=freedom > 0))
