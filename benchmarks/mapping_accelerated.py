@@ -77,9 +77,8 @@ def main() -> None:
                 mean = {name: float(np.mean([row[name] for row in rows])) for name in (*methods, "ms")}
                 best = min(mean[name] for name in methods[1:4])
                 shown = " | ".join(f"{mean[name]:.1f}" for name in methods)
-                print(
-                    f"| {quantity} | {acceleration} | {snr} | {shown} | {mean['network'] / best:.2f} | {mean['ms']:.0f} |"
-                )
+                gain = f"{mean['network'] / best:.2f} | {mean['ms']:.0f}"
+                print(f"| {quantity} | {acceleration} | {snr} | {shown} | {gain} |", flush=True)
 
 
 def _errors(quantity: str, acceleration: int, snr: float, seed: int) -> dict[str, float]:
