@@ -26,6 +26,7 @@ from inline.stages.diffusion_maps import Result
 from inline.stages.diffusion_slice import DiffusionSlice
 from qc.guard import outside
 from recon_models.diffusion import refine
+from recon_models.diffusion.anchor import anchored
 from recon_models.diffusion.btable import SECONDS_PER_MM2
 from recon_models.diffusion.choice import Choice, choose, misfit, trained
 from recon_models.diffusion.maps import Maps, maps_of
@@ -121,6 +122,7 @@ def considered(slice_: DiffusionSlice, result: Result, known: Fit, context: Cont
     try:
         ready = network()
         tensor = _refined(slice_, result, known, ready, patience_s)
+        tensor = _held(slice_, result, tensor)
     except HardwareError as error:
         return result, Verdict({quantity: Choice(False, f"no network: {error}") for quantity in _FIELDS})
     sd, objections = _objections(slice_, result, known, tensor, ready.model)
@@ -141,6 +143,22 @@ def _refined(slice_: DiffusionSlice, result: Result, known: Fit, ready: Network,
     return np.where(slice_.wall.mask, window.put(found, tensor), tensor)
 
 
+def _held(slice_: DiffusionSlice, result: Result, tensor: Real) -> Real:
+    """Hold the network's tensors to the MD and the anisotropy that were measured; they stay where noise is unknown."""
+    noise = _noise(slice_)
+    if noise is None or not np.all(np.isfinite(tensor[:, slice_.region])):
+        return tensor
+    return anchored(tensor, result.averages, result.table, noise, slice_.region)
+
+
+def _noise(slice_: DiffusionSlice) -> Real | None:
+    """Return (y, x) standard deviation of the averages; None where it is unknown."""
+    if slice_.spread is None:
+        return None
+    counts = slice_.counts[slice_.counts > 0]
+    return np.full(slice_.region.shape, slice_.spread / math.sqrt(float(counts.mean())))
+
+
 def _cut(fit: Fit, window: refine.Window) -> Fit:
     covariance = None if fit.covariance is None else window.cut(fit.covariance)
     return Fit(window.cut(fit.tensor), window.cut(fit.s0), covariance)
@@ -151,13 +169,12 @@ def _objections(
 ) -> tuple[float, tuple[str, ...]]:
     """Return how uncertain MD is in the muscle, and what speaks against the network's tensors."""
     wall, table = slice_.region, result.table
-    if known.covariance is None or slice_.spread is None:
+    noise = _noise(slice_)
+    if known.covariance is None or noise is None:
         return math.nan, ("the noise is unknown",)
     if not np.all(np.isfinite(tensor[:, wall])):
         return math.nan, ("its tensors are no numbers",)
     sd = float(np.median(sd_mean_diffusivity(known.covariance)[wall]))
-    counts = slice_.counts[slice_.counts > 0]
-    noise = np.full(wall.shape, slice_.spread / math.sqrt(float(counts.mean())))
     b = table.b[~table.unweighted] / SECONDS_PER_MM2
     seen = {"the pixel in mm": 1e3 * slice_.pixel_m, "the uncertainty of MD in um^2/ms": sd / UNIT}
     seen["the misfit"] = misfit(tensor, result.averages, table, noise, wall)
