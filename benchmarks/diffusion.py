@@ -29,16 +29,15 @@ from hardware import engines
 from hardware.catalog import pick
 from inline.models import folders
 from recon_models.diffusion import denoise, refine
-from recon_models.diffusion.anchor import anchored
 from recon_models.diffusion.angles import between, transmurality
 from recon_models.diffusion.averaging import without_phase
-from recon_models.diffusion.choice import choose, misfit
+from recon_models.diffusion.choice import choose
+from recon_models.diffusion.learnt import learnt
 from recon_models.diffusion.maps import maps_of
 from recon_models.diffusion.mppca import mppca
 from recon_models.diffusion.registration import groupwise, heart_window, moved
 from recon_models.diffusion.running import RunningTensor
 from recon_models.diffusion.tensor import Fit, explained, fit_ols, fit_robust, fit_wls
-from recon_models.diffusion.uncertainty import sd_mean_diffusivity
 from recon_models.diffusion.wall import find_wall
 from recon_models.physics.diffusion import (
     Conditions,
@@ -178,26 +177,22 @@ def tensors(scans: int) -> dict[str, Any]:
 
 def _tensors(scan: Scan, images: Any, noise: Any, model: Any, engine: Any) -> Any:
     """Return maps by each method, and the choice between them."""
-    fit = fit_wls(images, TABLE, noise=noise)
     denoised = fit_wls(mppca(images, step=2)[0], TABLE)
-    weighted = images[1:].mean(axis=0)
-    wall = find_wall(weighted, PIXEL_M, scan.heart.centre).mask
-    tensor = refine.refined(fit, denoised, weighted, scan.heart.centre, engine)
-    tensor = anchored(tensor, images, TABLE, noise, wall)
-    sd = float(np.median(sd_mean_diffusivity(fit.covariance)[wall]))
-    off = misfit(tensor, images, TABLE, noise, wall)
-    objections = [] if off <= model.manifest.guard["misfit_most"] else [f"the misfit is {off:.2f}"]
-    choice = choose(model, sd, objections)
-    classical, learnt = scan.maps(denoised.tensor), scan.maps(tensor)
+    wall = find_wall(images[1:].mean(axis=0), PIXEL_M, scan.heart.centre)
+    result = learnt(images, TABLE, noise, wall, denoised.tensor, engine)
+    most = model.manifest.guard["misfit_most"]
+    objections = [] if result.misfit <= most else [f"the misfit is {result.misfit:.2f}"]
+    choice = choose(model, result.sd_md, objections)
+    classical, network = scan.maps(denoised.tensor), scan.maps(result.tensor)
     mixed = type(classical)(
         *(
-            getattr(learnt if choice[q].network else classical, name)
+            getattr(network if choice[q].network else classical, name)
             for q, name in (("MD", "md"), ("FA", "fa"), ("FA", "eigenvalues"), ("FA", "colours"), ("HA", "ha"))
         ),
-        (learnt if choice["E2A"].network else classical).e2a,
+        (network if choice["E2A"].network else classical).e2a,
     )
     plain = scan.maps(fit_ols(images, TABLE).tensor)
-    return {"LLS": plain, "MPPCA + LLS": classical, "network": learnt, "sent": mixed}, choice
+    return {"LLS": plain, "MPPCA + LLS": classical, "network": network, "sent": mixed}, choice
 
 
 def _kept(found: list[Any], truth: list[Any]) -> dict[str, float]:
@@ -321,7 +316,7 @@ def speed() -> dict[str, Any]:
         np.repeat(range(4), 13),
     )
     (_, tensornet), (_, noisenet) = network("tensornet"), network("noisenet")
-    shot = images[3].astype(np.complex64)
+    shot, wall = images[3].astype(np.complex64), find_wall(images[1:].mean(axis=0), PIXEL_M)
     steps: dict[str, Callable[[], Any]] = {
         "phase of one shot": lambda: without_phase(shot),
         "running: one image": lambda: running.replace(5, images[5], 2),
@@ -335,7 +330,9 @@ def speed() -> dict[str, Any]:
         "MPPCA": lambda: mppca(images),
         "MPPCA, step 2": lambda: mppca(images, step=2),
         "MPPCA of heart": lambda: mppca(cut, step=2),
+        "wall": lambda: find_wall(images[1:].mean(axis=0), PIXEL_M),
         "4 breath-holds": lambda: groupwise(window.cut(shots), entries, groups, TABLE, weight),
+        "learnt, in all": lambda: learnt(images, TABLE, 0.05, wall, fit.tensor, tensornet),
         "tensor network": lambda: refine.refined(small, small, cut[1:].mean(axis=0), window.centre, tensornet),
         "noise network": lambda: denoise.without_noise(cut, cut, np.full((72, 72), 0.05), TABLE, noisenet),
     }

@@ -66,13 +66,15 @@ WORKLOADS: Final = (
         "radial",
         {"coils": 8, "acceleration": 12, "repetitions": 12},
         ({"matrix": 96, "acceleration": 9}, {"matrix": 144, "acceleration": 14}),
+        {"late": "wait"},
     ),
     Workload(
         "Live view, spirals",
-        "A beating heart, 128 × 128, 8 coils, an arm every 6 ms; an image of the latest 16 for every 4 that come.",
+        "A beating heart, 128 × 128, 8 coils, an arm every 6 ms; an image of the latest 16 for every 8 that come.",
         "spiral",
-        {"coils": 8, "acceleration": 4, "repetitions": 12},
+        {"coils": 8, "acceleration": 2, "repetitions": 12},
         ({"matrix": 96}, {"matrix": 112}),
+        {"late": "wait"},
     ),
     Workload(
         "MR fingerprinting",

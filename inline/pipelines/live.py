@@ -17,6 +17,7 @@ from inline.scan import Context, Image, Item
 from inline.stages.imaging import imaging
 from inline.stages.live_frames import Frames, Settings, demand_memory
 from inline.stages.noise import whitened
+from inline.stages.pace import Pace
 from inline.stages.paths import Path, once, paths
 from inline.stages.quality import assessed
 from inline.stages.rehearsal import live_rehearsal
@@ -37,8 +38,9 @@ def live(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]
         ``radial``, ``goldenangle`` or a described ``spiral``.
     context
         Where findings go. Among its parameters ``window`` and ``step`` are the readouts in an image and from one image
-        to the next, ``method`` is ``sense`` or ``gridding``, and ``temporal`` weighs the difference from the image
-        before (0: none).
+        to the next, ``method`` is ``sense`` or ``gridding``, ``temporal`` weighs the difference from the image before
+        (0: none), ``delays=false`` leaves the gradients' delays alone, and ``late=wait`` leaves no image out, however
+        far behind the scanner they come.
 
     Yields
     ------
@@ -54,14 +56,16 @@ def live(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]
         If a parameter cannot be used.
     """
     settings = [Settings.of(context, encoding) for encoding in scan.encodings]
-    lost, numbers = Lost(), count(1)
+    lost, numbers, pace = Lost(), count(1), Pace(context)
     views: dict[tuple[int, ...], tuple[tuple[bytes, ...], Frames]] = {}
     readouts = imaging(whitened(lost.through(items), scan, context), scan, context)
     for path in paths(readouts, scan, replace(context, report=once(context.report))):
         frames = _frames_of(path, views, scan, settings, context)
         frames.window.add(path)
         if frames.window.total % settings[path.readout.encoding].step == 0:
-            yield _image(frames, scan, lost, next(numbers))
+            number = next(numbers)
+            if not pace.leaves_out(path.readout):
+                yield _image(frames, scan, lost, number)
     for _, frames in views.values():
         if frames.window.total % settings[frames.window.latest.encoding].step:
             yield _image(frames, scan, lost, next(numbers))
@@ -99,6 +103,13 @@ def _image(frames: Frames, scan: Scan, lost: Lost, index: int) -> Image:
     pixels, how, held = frames.image()
     latest = frames.window.latest
     first, last = int(held.min()), int(held.max())
+    meta: dict[str, int | list[float]] = {
+        "Readouts_first": first,
+        "Readouts_last": last,
+        "Readouts_held": len(held),
+    }
+    if frames.delays is not None:
+        meta["Gradient_delays"] = np.round(frames.delays, 3).ravel().tolist()
     missing = lost.between(first, last)
     header = latest.header
     return Image(
@@ -108,7 +119,7 @@ def _image(frames: Frames, scan: Scan, lost: Lost, index: int) -> Image:
         method_reason=f"{how} of readouts {first} to {last}; noise: {latest.noise or 'unknown'}",
         series=latest.encoding + 1,
         index=index,
-        meta={"Readouts_first": first, "Readouts_last": last, "Readouts_held": len(held)},
+        meta=meta,
         findings=(_missing(missing, latest.counters.slice, (first, last)),) if missing else (),
         time_stamp=int(header["acquisition_time_stamp"]),
         physiology=tuple(header["physiology_time_stamp"].tolist()),

@@ -47,6 +47,8 @@ from recon_models.physics.sequence import Sequence
 
 Complex = npt.NDArray[np.complex64]
 
+_WHOLE: Final = ("arms missing", "rhythm unknown")
+"""What a scan must not have for the network to be asked."""
 _PREVIEW: Final = 0.5
 """Part of the beats after which there is a preview."""
 
@@ -141,14 +143,14 @@ def _final(
     travel_m, displaced = stillness(made.maps, known, growing.navigators, plan, context.limits)
     found = [*([displaced] if displaced else []), *explained(made.maps, images, context.limits)]
     watch.lap("Checks")
-    deep, absent, about = _deep(images, rr_s, plan, made, context)
+    deep, absent, about = _deep(images, rr_s, plan, made, heard, context)
     watch.lap("Network")
     for finding in (*found, *about):
         context.report(finding)
     findings = _coloured([*heard, *found])
     meta: dict[str, float] = {"Beat_displacement_mm": round(1e3 * travel_m, 2)} if np.isfinite(travel_m) else {}
     first = deep or replace(made, reason=f"{made.reason}; {absent}")
-    yield from sent(first, FINAL, latest, plan, (*findings, *about), meta | watch.laps)
+    yield from sent(first, FINAL, latest, plan, _coloured([*heard, *found, *about]), meta | watch.laps)
     if deep is not None:
         yield from sent(made, DICTIONARY, latest, plan, findings, meta)
     if asked(context, "lowrank"):
@@ -156,11 +158,19 @@ def _final(
 
 
 def _deep(
-    images: Complex, rr_s: npt.NDArray[np.float64], plan: Plan, classical: Made, context: Context
+    images: Complex,
+    rr_s: npt.NDArray[np.float64],
+    plan: Plan,
+    classical: Made,
+    heard: list[Finding],
+    context: Context,
 ) -> tuple[Made | None, str, tuple[Finding, ...]]:
     """Ask the network, if it is wanted; see `inline.stages.mrf_network.asked_of_network`."""
     if not asked(context, "deep"):
         return None, "no network was asked for", ()
+    spoilt = next((finding.cause for finding in heard if finding.cause in _WHOLE), "")
+    if spoilt:
+        return None, f"the network knows whole scans in a known rhythm only: {spoilt}", ()
     return asked_of_network(images, rr_s, plan, classical, tissue(images), context.limits)
 
 

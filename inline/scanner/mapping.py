@@ -210,12 +210,12 @@ def _samples(
     kx, ky = _grid(matrix)
     found, depths = [], np.zeros((len(plans), len(plans[0].planned_s)))
     for number, plan in enumerate(plans):
-        images = []
+        images, coils = [], _coils(protocol, number)
         for image, start in enumerate(plan.starts_s):
             depth = depths[number, image] = _depth(protocol, image, len(plan.starts_s), float(start))
             body = short_axis(size=_size(number), breath=Breath.of_depth(depth))
             values = {tissue: complex(signal[image]) for tissue, signal in plan.signals.items()}
-            images.append(receive(body, values, _coils(protocol, number), kx=kx, ky=ky[order]))
+            images.append(receive(body, values, coils, kx=kx, ky=ky[order]))
         both = np.stack(images)
         found.append(both.swapaxes(0, 1) if kind == "t2star" else both)
     samples = np.stack(found)

@@ -47,8 +47,7 @@ _SLEW_T_PER_M_S: Final = 150.0
 _DWELL_S: Final = 2.5e-6
 _DENSER: Final = (1.5, -0.5)
 """Field of view that the arms sample at the centre, and what it loses towards the edge, relative to the image's."""
-_STRIDE: Final = 0.618
-"""Part of a turn from an arm to the next, about: neighbours in time lie far apart in k-space."""
+_GOLDEN: Final = (np.sqrt(5) - 1) / 2  # of a turn
 _SETTLES_S: Final = 1.0
 """From the start of the scan to the first R wave."""
 
@@ -59,7 +58,7 @@ def record(protocol: Protocol) -> Recording:
     description = protocol.description()
     rr_s = _intervals(protocol, description.beats, random)
     paths = trajectory(protocol)
-    path = (np.arange(description.readouts) * _stride(protocol.interleaves)) % protocol.interleaves
+    path = _order(protocol, description.readouts)
     headers = _headers(protocol, description, rr_s, path, paths.shape[1])
     chest = short_axis(foci=FOCI)
     courses = _courses(chest, description, rr_s, protocol)
@@ -91,11 +90,14 @@ def _intervals(protocol: Protocol, beats: int, random: np.random.Generator) -> R
     return intervals(protocol.rhythm, beats, random, protocol.rate) if beats else np.zeros(0)  # type: ignore[arg-type]
 
 
-def _stride(interleaves: int) -> int:
-    """Return the step nearest to `_STRIDE` that visits every path."""
-    usual = round(_STRIDE * interleaves)
-    steps = sorted(range(1, interleaves + 1), key=lambda step: abs(step - usual))
-    return next(step for step in steps if np.gcd(step, interleaves) == 1)
+def _order(protocol: Protocol, readouts: int) -> npt.NDArray[np.int64]:
+    """Return the path of each arm."""
+    paths, shots = protocol.interleaves, np.arange(readouts)
+    if protocol.order == "golden":  # to the nearest path, so that some come more often than others
+        return np.asarray(np.round(shots * _GOLDEN % 1 * paths) % paths, np.int64)
+    steps = sorted(range(1, paths + 1), key=lambda step: abs(step - round(_GOLDEN * paths)))
+    stride = 1 if protocol.order == "in turn" else next(step for step in steps if np.gcd(step, paths) == 1)
+    return np.asarray(shots * stride % paths, np.int64)
 
 
 def _courses(chest: Phantom, description: Description, rr_s: Real, protocol: Protocol) -> dict[str, Complex]:

@@ -14,6 +14,10 @@ from recon_models.physics.rhythm import KINDS
 
 FIELD_OF_VIEW_M: Final = 0.3
 
+ORDERS: Final = ("spread", "golden", "in turn")
+"""Of arms: each path once before any comes again, neighbours in time far apart; by the golden angle to the nearest;
+one path after the other."""
+
 _RANGES: Final = {
     "rate": (30.0, 140.0),
     "coils": (1, 64),
@@ -46,6 +50,8 @@ class Protocol:
         Of the scan.
     interleaves
         Arms that sample k-space fully.
+    order
+        One of `ORDERS`.
     b1, efficiency
         Actual over nominal flip angle, and of inversions; dictionaries believe in 1.
     lost
@@ -64,6 +70,7 @@ class Protocol:
     coils: int = 16
     matrix: int = 192
     interleaves: int = 48
+    order: str = "spread"
     b1: float = 1.0
     efficiency: float = 1.0
     lost: tuple[int, ...] = ()
@@ -73,6 +80,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.rhythm not in KINDS:
             raise ConfigurationError(f"there is no rhythm {self.rhythm!r}; choose one of {', '.join(KINDS)}")
+        if self.order not in ORDERS:
+            raise ConfigurationError(f"there is no order {self.order!r}; choose one of {', '.join(ORDERS)}")
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if not least <= value <= most:
@@ -96,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     usual = Protocol()
     parser.add_argument("--rhythm", choices=KINDS, default=usual.rhythm, help="of the heart")
     parser.add_argument("--sequence", default=usual.sequence, help="name of a shipped description, or one as JSON")
+    parser.add_argument("--order", choices=ORDERS, default=usual.order, help="of the arms")
     for name, meaning in (
         ("seed", "everything random follows from it"),
         ("rate", "heart beats per minute"),

@@ -16,7 +16,7 @@ from inline.stages.calibration import VIRTUAL_COILS
 from inline.stages.paths import SPOKES, Path
 from inline.stages.window import Window
 from recon_models.cartesian import coils
-from recon_models.noncartesian import density
+from recon_models.noncartesian import delay, density
 from recon_models.noncartesian.coils import calibration
 from recon_models.noncartesian.nufft import Nufft
 from recon_models.noncartesian.sense import cg_sense, combined
@@ -27,6 +27,9 @@ Real = npt.NDArray[np.float32]
 METHODS: Final = ("sense", "gridding")
 _USUAL_SPOKES: Final = (34, 17)  # window and step
 _USUAL_ARMS: Final = 16
+_DELAYED: Final = 21  # spokes that delays are estimated from
+_LARGEST_RESIDUAL: Final = 0.5  # samples by which crossings may miss each other, for delays to be believed
+_LARGEST_DELAY: Final = 4.0  # samples
 _ITERATIONS: Final = 4  # from the frame before
 _FIRST_ITERATIONS: Final = 8  # from nothing
 _ARRAYS: Final = 12  # of doubled images of all coils, that conjugate gradients and transforms hold at most
@@ -47,6 +50,8 @@ class Settings:
         One of `METHODS`.
     temporal
         Weight of the difference from the image before.
+    delays
+        Whether gradient delays of spokes are estimated and corrected.
     """
 
     window: int
@@ -54,6 +59,7 @@ class Settings:
     calibration: int
     method: str
     temporal: float
+    delays: bool
 
     @classmethod
     def of(cls, context: Context, encoding: Encoding) -> Settings:
@@ -68,13 +74,14 @@ class Settings:
         window, step = _USUAL_SPOKES
         if encoding.trajectory not in SPOKES:
             full = round(encoding.trajectory_parameters.get("interleaves", 0)) or _USUAL_ARMS
-            window, step = full, max(full // 4, 1)
+            window, step = full, max(full // 2, 1)
         method = context.parameters.get("method", METHODS[0])
         if method not in METHODS:
             raise ConfigurationError(f"method={method!r} is none of this route; choose {' or '.join(METHODS)}")
         window = round(_number(context, "window", window, 1, 4096))
         step = round(_number(context, "step", min(step, window), 1, window))
-        return cls(window, step, max(window, full), method, _number(context, "temporal", 0.0, 0.0, 1e3))
+        temporal, delays = _number(context, "temporal", 0.0, 0.0, 1e3), context.parameters.get("delays") != "false"
+        return cls(window, step, max(window, full), method, temporal, delays and encoding.trajectory in SPOKES)
 
 
 def _number(context: Context, name: str, usual: float, least: float, most: float) -> float:
@@ -104,6 +111,8 @@ class Frames:
     ----------
     window
         Its latest readouts.
+    delays
+        (2, 2) of the gradients, see `recon_models.noncartesian.delay`; None where they are not known.
     """
 
     def __init__(self, first: Path, encoding: Encoding, settings: Settings) -> None:
@@ -112,6 +121,7 @@ class Frames:
         self._straight = encoding.trajectory in SPOKES
         self._settings = settings
         self._learn_at = 1.0
+        self.delays: delay.Delays | None = None
         self._nufft: Nufft | None = None
         self._compression: Complex = np.empty((0, 0), np.complex64)
         self._maps: Complex = np.empty((0, *self._shape), np.complex64)
@@ -123,6 +133,7 @@ class Frames:
         if self.window.total >= self._learn_at:
             self._learn()
         samples, positions, numbers = self.window.last(settings.window)
+        positions = self._corrected(positions)
         virtual = np.tensordot(self._compression, samples, 1)
         weights, nufft = self._weights(positions), self._transform(positions)
         if settings.method == "gridding":
@@ -139,6 +150,9 @@ class Frames:
         seen = None if self._before is None else self._coil_images(self._before)
         self._compression = coils.compression(samples, min(VIRTUAL_COILS, len(samples)))
         virtual = np.tensordot(self._compression, samples, 1)
+        if self._settings.delays:
+            self.delays = _delays(virtual[:, -_DELAYED:], positions[-_DELAYED:])
+        positions = self._corrected(positions)
         block = calibration(virtual, positions, self._weights(positions), self._shape)
         self._maps = coils.sensitivities(block, self._shape)
         if seen is not None:  # the phase of the image before goes with the sensitivities
@@ -150,6 +164,9 @@ class Frames:
         """Return what each of the measured coils sees of an image."""
         seen: Complex = np.tensordot(self._compression.conj().T, self._maps * image, 1)
         return seen
+
+    def _corrected(self, positions: Real) -> Real:
+        return positions if self.delays is None else delay.corrected(positions, self.delays)
 
     def _weights(self, positions: Real) -> Real:
         if self._straight:
@@ -165,6 +182,15 @@ class Frames:
         else:
             self._nufft.move(positions)
         return self._nufft
+
+
+def _delays(samples: Complex, positions: Real) -> delay.Delays | None:
+    """Return the gradients' delays; None where spokes tell none, or none that can be."""
+    try:
+        found, residual = delay.delays(samples, positions)
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    return found if residual <= _LARGEST_RESIDUAL and np.abs(found).max() <= _LARGEST_DELAY else None
 
 
 def demand_memory(first: Path, encoding: Encoding, settings: Settings, limit: int) -> None:

@@ -35,7 +35,7 @@ _CALIBRATES: Final = 4
 """Pieces the sensitivities are made of."""
 NAVIGATOR: Final = 32
 """Points along each side of the small images that tell of motion."""
-_FAINT: Final = 0.1
+_FAINT: Final = 0.12
 """Of the bright parts of the calibration: what is fainter is not matched. Less lets in what rings around the body."""
 _NONE: Final = np.zeros(0, np.int64)
 

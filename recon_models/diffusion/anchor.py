@@ -25,7 +25,9 @@ Mask = npt.NDArray[np.bool_]
 WANTED: Final = (0.02, 0.04)
 """Standard deviations to smooth to: of MD in um^2/ms, and of the factor; what tells a lesion is some 0.1 of either."""
 
-_WIDEST: Final = 4.0  # pixels
+_WIDEST: Final = (4.0, 1.5)
+"""Pixels, of a Gaussian: where directions are poorly known the factor comes out too small, and averaging keeps that."""
+
 _MOST: Final = 1.0  # um^2/ms, and the factor: one pixel says no more than this
 
 
@@ -55,8 +57,8 @@ def anchored(
     deviator[:3] -= deviator[:3].mean(axis=0)
     changes, variances = _measured_changes(tensor, deviator, images, table)
     smooth = [
-        _smoothed(change, variance * noise**2, where, to)
-        for change, variance, to in zip(changes, variances, wanted, strict=True)
+        _smoothed(change, variance * noise**2, where, to, widest)
+        for change, variance, to, widest in zip(changes, variances, wanted, _WIDEST, strict=True)
     ]
     result = tensor + UNIT * smooth[1] * deviator
     result[:3] += UNIT * smooth[0]
@@ -79,7 +81,7 @@ def _measured_changes(tensor: Real, deviator: Real, images: Real, table: BTable)
     return np.clip(found[1:], -_MOST, _MOST), inverse[[3, 5]]
 
 
-def _smoothed(change: Real, variance: Real, where: Mask, wanted: float) -> Real:
+def _smoothed(change: Real, variance: Real, where: Mask, wanted: float, widest: float) -> Real:
     """Return a change averaged, by how well each pixel knows it, over so many pixels that it is known as wanted.
 
     Where that would be too many, the change is as much smaller as it is less well known.
@@ -87,7 +89,7 @@ def _smoothed(change: Real, variance: Real, where: Mask, wanted: float) -> Real:
     weight = np.where(where & (variance > 0), 1 / np.maximum(variance, 1e-300), 0.0)
     spread = np.sqrt(np.median(variance[where]))
     needed = float(spread) / (wanted * np.sqrt(4 * np.pi))  # a Gaussian averages 4 pi width^2 pixels
-    width, part = min(needed, _WIDEST), min(1.0, _WIDEST / max(needed, 1e-9)) ** 2
+    width, part = min(needed, widest), min(1.0, widest / max(needed, 1e-9)) ** 2
     weight /= max(float(np.percentile(weight[where], 95)), 1e-300)
     total = ndimage.gaussian_filter(weight, width)
     smooth = ndimage.gaussian_filter(weight * change, width) / np.maximum(total, 1e-12)

@@ -90,7 +90,7 @@ def misfit(tensor: Real, images: Real, table: BTable, noise: Real, where: Mask) 
     table
         Of the n images.
     noise
-        (y, x) standard deviation of the averages.
+        (y, x) or (n, y, x) standard deviation of the averages.
     where
         (y, x) pixels that count.
 

@@ -24,7 +24,7 @@ def scans(tmp_path_factory):
     found = {}
     for name, blood in (("native", 0.0), ("post", 0.4)):
         path = folder / f"{name}.h5"
-        simulate("sasha", path, coils=6, matrix=64, snr=300.0, blood_t1_s=blood)
+        simulate("sasha", path, coils=4, matrix=64, snr=300.0, blood_t1_s=blood)
         found[name] = read(path)
     with h5py.File(folder / "native.h5") as file:
         truth = {name: file[f"truth/{name}"][0, 0] for name in ("ECV", "labels", "purity")}

@@ -5,7 +5,8 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from streams import causes, nrmse, read, run
+from streams import causes, nrmse, read
+from streams import run as run_all
 
 from inline.errors import ConfigurationError, ScanError
 from inline.header import Scan
@@ -17,6 +18,7 @@ from inline.scanner.simulate import simulate
 from inline.stages.imaging import imaging as for_imaging
 from inline.stages.paths import paths
 from qc.finding import Severity
+from recon_models.noncartesian import delay
 
 STEP, WINDOW = 17, 34
 
@@ -32,7 +34,7 @@ def spokes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
     path = tmp_path_factory.mktemp("live") / "spiral.h5"
-    simulate("spiral", path, matrix=64, coils=6, acceleration=4, repetitions=7)
+    simulate("spiral", path, matrix=64, coils=6, acceleration=2, repetitions=7)
     return path
 
 
@@ -41,8 +43,13 @@ def truth(path):
         return file["truth/magnitude"][:, 0]
 
 
-GRIDDED = {"method": "gridding"}
+GRIDDED = {"method": "gridding", "late": "wait"}
 """Where it does not matter how images are made: it is the faster way."""
+
+
+def run(pipeline, readouts, scan, parameters=None):
+    """Return images and findings however slow this machine is."""
+    return run_all(pipeline, readouts, scan, parameters={"late": "wait", **(parameters or {})})
 
 
 def imaging(readouts):
@@ -187,6 +194,36 @@ def test_a_third_column_of_the_trajectory_is_no_matter(spokes):
     ]
     images = [run(live, some, scan, parameters=GRIDDED)[0][-1].pixels for some in (wide, readouts)]
     np.testing.assert_array_equal(*images)
+
+
+def delayed(readouts, delays):
+    """Return spokes that were measured elsewhere than they say: their positions without the delays they have."""
+    paths_ = np.stack([readout.trajectory for readout in imaging(readouts)])
+    asked = iter(delay.corrected(paths_, -delays))
+    return [with_path(readout, next(asked)) if readout.trajectory.size else readout for readout in readouts]
+
+
+def test_gradient_delays_are_found_and_undone(spokes):
+    scan, readouts = read(spokes)
+    delays = np.array([[0.9, 0.1], [0.1, -0.6]])
+    late = delayed(readouts, delays)
+    (found, _), (left, _) = run(live, late, scan), run(live, late, scan, {"delays": "false"})
+    np.testing.assert_allclose(np.reshape(found[-1].meta["Gradient_delays"], (2, 2)), delays, atol=0.1)
+    assert "Gradient_delays" not in left[-1].meta
+    good, _ = run(live, readouts, scan)
+    assert nrmse(found[-1].pixels, good[-1].pixels) < 0.3 * nrmse(left[-1].pixels, good[-1].pixels)
+    np.testing.assert_allclose(good[-1].meta["Gradient_delays"], 0, atol=0.1)
+
+
+def test_images_that_come_too_late_are_left_out_and_the_console_hears_of_it(spokes, monkeypatch):
+    scan, readouts = read(spokes)
+    clock = iter(np.arange(1000) * 1.0)  # a second for each image
+    monkeypatch.setattr("inline.stages.pace.time.perf_counter", lambda: next(clock))
+    images, findings = run_all(live, readouts, scan, parameters={"method": "gridding"})
+    assert causes(findings) == ["live view falls behind"]
+    assert [image.index for image in images] == [1, 6]  # four are left out at most
+    first = int(imaging(readouts)[0].header["scan_counter"])
+    assert images[1].meta["Readouts_last"] == first + 6 * STEP - 1
 
 
 # --- what cannot be used

@@ -37,7 +37,7 @@ def measured(**options):
 
 def mapped(readouts, scan, **parameters):
     findings = []
-    given = {"preview": "false", "lowrank": "false"} | parameters
+    given = {"preview": "false", "lowrank": "false", "deep": "false"} | parameters
     images = list(mrf(iter(readouts), scan, Context(report=findings.append, parameters=given)))
     return {(image.series // 10, image.quantity): image for image in images}, findings
 
@@ -105,7 +105,7 @@ def test_a_preview_comes_before_the_scan_is_over(regular):
                 time.sleep(0.2)  # ends with the preview: it is made in the background
             yield readout
 
-    stream = mrf(items(), scan, Context(report=lambda _: None, parameters={"lowrank": "false"}))
+    stream = mrf(items(), scan, Context(report=lambda _: None, parameters={"lowrank": "false", "deep": "false"}))
     images = {}
     for image in stream:
         yielded.append(image)

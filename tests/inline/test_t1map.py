@@ -21,7 +21,7 @@ from inline.scanner.simulate import motion, simulate
 from qc.finding import Severity, worst
 
 PIPELINES = {"t1map": t1map, "t2map": t2map, "t2starmap": t2starmap}
-USUAL = {"coils": 6, "matrix": 64, "snr": 80.0}
+USUAL = {"coils": 4, "matrix": 64, "snr": 80.0}
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_the_beats_that_lie_elsewhere_are_named():
     assert moved(shift_m, beats, SHIPPED)[1].severity is Severity.RED
 
 
-@pytest.mark.parametrize(("part", "expected"), [(1.05, []), (1.2, [0.15]), (1.5, [0.3]), (np.nan, [0.3])])
+@pytest.mark.parametrize(("part", "expected"), [(1.05, []), (1.15, [0.12]), (1.5, [0.2]), (np.nan, [0.2])])
 def test_a_network_far_from_the_dictionary_is_said(part, expected):
     classical = {"T1": np.full((4, 4), 1.0), "T2": np.full((4, 4), 0.05)}
     network = {"T1": classical["T1"], "T2": classical["T2"] * part}
