@@ -72,6 +72,33 @@ def _sectors(angles: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return np.asarray(np.bincount(which, wide)[which] / number[which])
 
 
+def arms(trajectory: Real, shape: tuple[int, int]) -> Real:
+    """Return the weights of arms that wind outwards from the centre, alike and turned evenly about it.
+
+    Whatever their form, together they cover rings: the area between the radii half the way to the neighbours on an arm
+    is shared by as many samples as there are arms.
+
+    Parameters
+    ----------
+    trajectory
+        (arms, samples, 2) cycles per pixel; radii do not fall along an arm.
+    shape
+        (y, x) of the image.
+
+    Returns
+    -------
+    ndarray
+        (arms, samples) float32.
+    """
+    radius = np.hypot(trajectory[..., 0], trajectory[..., 1]).astype(np.float64)
+    between = (radius[:, 1:] + radius[:, :-1]) / 2
+    last = 2 * radius[:, -1:] - between[:, -1:]
+    inner = np.concatenate([np.zeros_like(last), between], axis=1)
+    outer = np.concatenate([between, last], axis=1)
+    area = np.pi * (outer**2 - inner**2) / len(trajectory)
+    return np.asarray(area * math.prod(shape), np.float32)
+
+
 def voronoi(trajectory: Real, shape: tuple[int, int]) -> Real:
     """Return the areas of the samples' Voronoi cells; those at the edge are as large as their neighbours inside.
 

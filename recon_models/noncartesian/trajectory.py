@@ -30,8 +30,8 @@ _RASTER_S: Final = 1e-6  # of the design; samples are taken from it
 _MOST_STEPS: Final = 200_000
 
 
-def golden_angles(count: int, first: int = 0, *, order: int = 1) -> npt.NDArray[np.float64]:
-    """Return angles of spokes, any number of which in a row covers the circle almost evenly.
+def golden_angles(count: int, first: int = 0, *, order: int = 1, circle: float = math.pi) -> npt.NDArray[np.float64]:
+    """Return angles of spokes or arms, any number of which in a row covers the circle almost evenly.
 
     Parameters
     ----------
@@ -41,13 +41,15 @@ def golden_angles(count: int, first: int = 0, *, order: int = 1) -> npt.NDArray[
         Number of the first one since the start of the scan.
     order
         1 for the golden angle of 111.25 degrees, N for the N-th small one, pi / ((1 + sqrt 5) / 2 + N - 1).
+    circle
+        What they share: pi for spokes, which are whole lines, 2 pi for arms that start at the centre.
 
     Returns
     -------
     ndarray
         (count,) float64 radians, growing from spoke to spoke.
     """
-    step = math.pi / ((1 + math.sqrt(5)) / 2 + order - 1)
+    step = circle / ((1 + math.sqrt(5)) / 2 + order - 1)
     return np.asarray(step * (first + np.arange(count)))
 
 

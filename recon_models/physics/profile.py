@@ -64,5 +64,5 @@ def of_pulse(
     factor = np.arctan2(np.abs(across), along) / flip_rad
     step = position[1] - position[0]
     seen = np.sort(factor[factor > least])
-    groups = np.array_split(seen, points)
+    groups = [group for group in np.array_split(seen, points) if group.size]
     return Profile(np.array([np.mean(g) for g in groups]), np.array([len(g) * step for g in groups]))

@@ -34,6 +34,7 @@ def _inside(k, weights, radius):
         (density.pipe_menon, SPOKES, 0.007),
         (density.pipe_menon, ARMS, 0.007),
         (density.voronoi, ARMS, 0.03),
+        (density.arms, ARMS, 0.01),
         (density.voronoi, SPOKES, 0.05),
     ],
 )

@@ -1,0 +1,1 @@
+"""How the fingerprinting network was made: scenes, aliasing, examples, training, export. Needs the extra ``train``."""
