@@ -19,6 +19,8 @@ import numpy.typing as npt
 from hardware.threads import cores
 from inline import console
 from inline.demo_ct import ct_exhibit
+from inline.demo_dti import dti_exhibit
+from inline.demo_maps import map_exhibit
 from inline.mrd.messages import Acquisition, Close, Image, Message
 from inline.own_node import own_node
 from inline.report import Exhibit, Remark, render
@@ -75,6 +77,12 @@ SCENES: Final = (
         {"repetitions": 4, "tr_s": 0.5},
     ),
     Scene(
+        "Live view of the heart",
+        "Spokes at golden angles, one every 3 ms; each image is made of the latest 34, a new one comes every 17.",
+        "radial",
+        {"coils": 8, "acceleration": 12, "repetitions": 24},
+    ),
+    Scene(
         "Head that moves",
         "The head shifts by 3 mm when 60 % of the lines are measured; the console hears of it while the scan runs.",
         "cartesian",
@@ -86,6 +94,35 @@ SCENES: Final = (
         "as it arrives; a preview comes every quarter turn, after the last view the image, then the network's.",
         "ct",
         {"dose": 0.25, "turn_s": 1.0},
+    ),
+    Scene(
+        "MR fingerprinting of a fibrillating heart",
+        "750 spiral arms in fifteen beats of any length, one slice of 192 × 192, 16 coils. Every arm goes into the "
+        "images of 24 time courses as it comes; the dictionary is that of these very beats. The maps come again, "
+        "solved for with images of locally low rank.",
+        "mrf",
+        {"rhythm": "af"},
+    ),
+    Scene(
+        "T1 of a heart that breathes",
+        "MOLLI 5(3)3, every second line: eight images in eleven heart beats while the heart moves by up to 5 mm. Each "
+        "is aligned to the others as it comes; behind the last one there remain its own alignment and the fit. MOLLI "
+        "reads lower than the truth, by its inversion and by T2.",
+        "molli",
+        {"acceleration": 2, "motion": (Motion("breathing", 5e-3, 0.0),), "snr": 50.0},
+    ),
+    Scene(
+        "T2* of the heart",
+        "Eight gradient echoes of every line.",
+        "t2star",
+        {"acceleration": 2, "snr": 60.0},
+    ),
+    Scene(
+        "Diffusion tensors of the heart",
+        "Twelve directions, two breath-holds; one shot was spoilt by motion. After each breath-hold the console hears "
+        "how well the tensors are known, and which direction to repeat.",
+        "dti",
+        {"averages": 2, "spoilt": ((3, 1),), "shift": 3.0, "rr_s": 0.5},
     ),
     Scene(
         "Head, scan stopped early",
@@ -155,8 +192,11 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
     remarks += [Remark("red", summary.broken)] if summary.broken else []
     if not conversation.images:
         return Exhibit(scene.name, scene.description, None, None, "", "", "red", scan_s, float("nan"), remarks)
-    if scene.kind == "ct":
-        return ct_exhibit(scene.name, scene.description, path, conversation, summary, scan_s, remarks)
+    if scene.kind in _OWN:
+        return _OWN[scene.kind](scene.name, scene.description, path, conversation, summary, scan_s, remarks)
+    mapped = map_exhibit(scene.name, scene.description, path, conversation, summary, scan_s, remarks)
+    if mapped is not None:
+        return mapped
     image, facts = conversation.images[-1].image, summary.images[-1]
     return Exhibit(
         name=scene.name,
@@ -172,6 +212,9 @@ def _exhibit(scene: Scene, path: Path, conversation: Conversation, summary: Summ
         facts=_facts(conversation, summary),
     )
 
+
+_OWN: Final = {"ct": ct_exhibit, "dti": dti_exhibit}
+"""Kinds of scans that are shown in a way of their own."""
 
 _COLOUR_OF: Final = {"error": "red", "warning": "amber"}
 
@@ -203,7 +246,10 @@ def _truth(path: Path, image: Image, quantity: str | None) -> npt.NDArray[np.flo
         truth = file.get(f"truth/{quantity}")
         if truth is None:
             return None
-        at = [int(image.header[axis]) if axis in ("contrast", "slice") else slice(None) for axis in truth.attrs["axes"]]
+        at = [
+            int(image.header[axis]) if axis in ("contrast", "slice", "repetition") else slice(None)
+            for axis in truth.attrs["axes"]
+        ]
         return _plane(truth[tuple(at)][np.newaxis])
 
 

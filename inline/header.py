@@ -12,13 +12,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
 from inline.errors import ScanError
 from inline.mrd.xml import parse
 
 T = TypeVar("T")
+
+FINGERPRINT: Final = "mrf_sequence"
+"""User parameter that says of a fingerprint how it was played: a description, or the name of a shipped one."""
+
+_STUDY = (
+    "studyInformation/studyInstanceUID",
+    "studyInformation/studyID",
+    "subjectInformation/patientID",
+    "subjectInformation/patientName",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,9 @@ class Scan:
         At least one.
     measurement_id
         The scanner's name for this measurement, empty if it gave none.
+    study
+        What scans of the same examination share: the UID or the number of the study, or else of the patient; empty if
+        the header names none.
     dependencies
         Dependency type in lower case (``noise``) to the measurement it names.
     repetition_time_s, echo_times_s, inversion_times_s, flip_angles_rad
@@ -108,6 +121,7 @@ class Scan:
     measurement_id: str = ""
     protocol: str = ""
     patient_position: str = ""
+    study: str = ""
     field_strength_T: float = math.nan
     dependencies: Mapping[str, str] = field(default_factory=dict)
     coil_names: tuple[str, ...] = ()
@@ -143,6 +157,7 @@ class Scan:
             measurement_id=_text(root, "measurementInformation/measurementID", str, ""),
             protocol=_text(root, "measurementInformation/protocolName", str, ""),
             patient_position=_text(root, "measurementInformation/patientPosition", str, ""),
+            study=next((found for path in _STUDY if (found := _text(root, path, str, ""))), ""),
             field_strength_T=_text(root, "acquisitionSystemInformation/systemFieldStrength_T", float, math.nan),
             dependencies={
                 _text(item, "dependencyType", str, "").lower(): _text(item, "measurementID", str, "")

@@ -62,11 +62,14 @@ ROUTES: Final = {
         Route(
             "dti", "inline.pipelines.dti:dti", "diffusion tensors: MD, FA, helix angle and E2A while repetitions come"
         ),
+        Route("live", "inline.pipelines.live:live", "images of spokes or spirals while the scan runs"),
         Route("ct", "inline.pipelines.ct:ct", "CT views, fan beam, cone beam and helix, classical and deep"),
         Route("t1map", "inline.pipelines.t1map:t1map", "T1 maps with their uncertainty, from k-space or images"),
-        Route(
-            "images", "inline.pipelines.images:images", "T1, T2 or T2* maps of image series, by the times they state"
-        ),
+        Route("t2map", "inline.pipelines.t2map:t2map", "T2 maps with their uncertainty, from k-space or images"),
+        Route("t2starmap", "inline.pipelines.t2starmap:t2starmap", "T2* maps with their uncertainty, from either"),
+        Route("ecv", "inline.pipelines.ecv:ecv", "T1 before and after contrast medium, and from both the ECV"),
+        Route("images", "inline.pipelines.images:images", "T1, T2 or T2* maps of images, by the times they state"),
+        Route("mrf", "inline.pipelines.mrf:mrf", "MR fingerprinting: T1, T2 and proton density of spiral arms"),
         Route("invert", "inline.pipelines.invert:invert", "images with their contrast inverted, to test a connection"),
         Route(RECORD, "inline.pipelines.record:record", "keep the raw data, send nothing back"),
         Route(DEPENDENCIES, "inline.pipelines.record:record", "tell which noise measurements are known"),

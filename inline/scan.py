@@ -240,6 +240,33 @@ class NoiseStore(Protocol):
         """Return the ids of all measurements that are kept."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptMap:
+    """A map of an earlier scan.
+
+    Attributes
+    ----------
+    values, deviation
+        (z, y, x) float32 map and its standard deviation, in seconds; 0 and infinite where there is none.
+    reference
+        (z, y, x) float32 signal of full recovery, to find the same place again.
+    """
+
+    values: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+    reference: npt.NDArray[np.float32]
+
+
+class MapStore(Protocol):
+    """Maps that outlive a session, found again by study and place."""
+
+    def load(self, study: str, place: str) -> KeptMap | None:
+        """Return what was kept, or None if there is nothing."""
+
+    def save(self, study: str, place: str, kept: KeptMap) -> None:
+        """Keep a map, replacing an older one of the same place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a pipeline may use besides its input.
@@ -252,6 +279,8 @@ class Context:
         Parameters of the route: ``--param`` of the client, or its JSON.
     noise
         Noise measurements of other scans, None where there is no store.
+    maps
+        Maps of other scans of the same examination, None where there is no store.
     device
         Where to compute.
     memory_limit
@@ -265,6 +294,7 @@ class Context:
     report: Callable[[Finding], None]
     parameters: Mapping[str, str] = field(default_factory=dict)
     noise: NoiseStore | None = None
+    maps: MapStore | None = None
     device: Device = CPU
     memory_limit: int = 4 << 30
     feedback: Callable[[str, bytes], None] = lambda _name, _content: None

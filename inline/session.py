@@ -19,6 +19,7 @@ from inline import console
 from inline.audit import Audit, Clerk, at_work
 from inline.errors import BoresideError, ConnectionLostError, ScanError
 from inline.header import Scan
+from inline.map_store import FileMapStore
 from inline.mrd import messages as m
 from inline.noise_store import FileNoiseStore
 from inline.routes import DEPENDENCIES, RECORD, ROUTES, resolve
@@ -125,6 +126,7 @@ def _conduct(messages: Iterator[m.Message], request: Request, voice: Voice, outc
         voice.report,
         route.parameters,
         noise,
+        FileMapStore(settings.maps),
         memory_limit=settings.memory_limit_bytes,
         feedback=voice.feed_back,
         limits=settings.limits.limits(scan.protocol),

@@ -81,6 +81,11 @@ class Settings(BaseModel):
         """Where noise measurements are kept."""
         return self.state / "noise"
 
+    @property
+    def maps(self) -> Path:
+        """Where maps wait for the second scan they are needed for."""
+        return self.state / "maps"
+
 
 def load(
     path: Path | None = None,

@@ -7,7 +7,7 @@ shift follows from a linear fit. A beat that lies elsewhere has little part in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -38,10 +38,19 @@ def shifts(measured: Complex, expected: Complex) -> Real:
     found = np.full((len(measured), 2), np.nan)
     for number in np.flatnonzero(size > _FAINT * size.max(initial=0)):
         image = expected[number]
-        columns = np.stack([image.ravel(), *(-part.ravel() for part in np.gradient(image))], axis=1)
+        columns = np.stack([image.ravel(), *(-part.ravel() for part in _gradient(image))], axis=1)
         fit, *_ = np.linalg.lstsq(columns, measured[number].ravel(), rcond=None)
         if fit[0]:
             found[number] = (fit[1:] / fit[0]).real
+    return found
+
+
+def _gradient(image: Complex) -> list[npt.NDArray[Any]]:
+    """Return the derivatives along y and x, of the image's Fourier series: differences of pixels would be too small."""
+    found = []
+    for axis, size in enumerate(image.shape):
+        turns = np.fft.fftfreq(size).reshape(-1, *[1] * (1 - axis))
+        found.append(np.fft.ifft(2j * np.pi * turns * np.fft.fft(image, axis=axis), axis=axis))
     return found
 
 
@@ -58,7 +67,7 @@ def moved(shift_m: Real, beats: Sequence[int], limits: Limits) -> tuple[float, F
         Thresholds; ``beat displacement`` in millimetres.
     """
     limit = limits["beat displacement"]
-    known = np.isfinite(shift_m).all(axis=1)
+    known = np.asarray(np.isfinite(shift_m).all(axis=1))
     if known.sum() < 2:
         message = "Whether the heart lay still between beats could not be told: the small images show no signal"
         return float("nan"), Finding(Severity.GREY, "beat displacement not assessed", message)
@@ -74,6 +83,43 @@ def moved(shift_m: Real, beats: Sequence[int], limits: Limits) -> tuple[float, F
     return worst_m, Finding(
         colour, "beat displacement", message, action, 1e3 * worst_m, threshold, measure=limit.measure
     )
+
+
+def differences(
+    network: Mapping[str, Any], classical: Mapping[str, Any], tissue: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    """Return the median relative difference of a network's maps from the dictionary's; infinite if one is no number.
+
+    Parameters
+    ----------
+    network, classical
+        Maps (y, x) by quantity, in the same unit.
+    tissue
+        (y, x) pixels that count.
+    """
+    found = {}
+    for quantity, values in network.items():
+        known = tissue & (classical[quantity] > 0)
+        if known.any():
+            apart = np.abs(values[known] / classical[quantity][known] - 1)
+            found[quantity] = float(np.median(apart)) if np.isfinite(apart).all() else np.inf
+    return found
+
+
+def disagreement(apart: Mapping[str, float], limits: Limits) -> list[Finding]:
+    """Return which of the differences are larger than those between dictionaries that are right and nearly right."""
+    limit, found = limits["fingerprint network"], []
+    for quantity, value in apart.items():
+        colour = limit.colour(value)
+        if colour is Severity.GREEN:
+            continue
+        message = f"The network's {quantity} differs from the dictionary's by {value:.0%} in the median"
+        threshold = limit.red if colour is Severity.RED else limit.amber
+        action = "Use the dictionary's maps"
+        found.append(
+            Finding(Severity.AMBER, "fingerprint network", message, action, value, threshold, measure=limit.measure)
+        )
+    return found
 
 
 def _per_beat(shift_m: Real, beats: Sequence[int], known: npt.NDArray[Any]) -> dict[int, float]:

@@ -34,6 +34,7 @@ class _Mark(NamedTuple):
     time_s: float
     slice: int
     series: int
+    set: int
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ def gating(limits: Limits, situation: Situation) -> Monitor:
             new = reading is not None and _counted(reading, triggers, situation)
             if new or reading is None:
                 found = list(beats.judged(situation.beats, triggers, ended=reading is None))
-        elif reading is not None and _counted(reading, triggers, situation) and len(triggers) > 1:
+        elif reading is not None and _counted(reading, triggers, situation) and _follow(triggers):
             found = rhythm.judged(triggers[-1].time_s - triggers[-2].time_s, triggers[-1].first)
 
 
@@ -77,6 +78,11 @@ def _counted(reading: Reading, triggers: deque[_Trigger], situation: Situation) 
         return False
     triggers.append(_Trigger(began, _mark(reading), _mark(reading)))
     return True
+
+
+def _follow(triggers: deque[_Trigger]) -> bool:
+    """Whether the last two triggers should be a beat apart: between the sets of a map sequences pause for recovery."""
+    return len(triggers) > 1 and triggers[-1].first.set == triggers[-2].first.set
 
 
 class _Rhythm:
@@ -177,7 +183,7 @@ def _usual_lag(waves: list[float], triggers: deque[_Trigger]) -> float:
 
 
 def _mark(reading: Reading) -> _Mark:
-    return _Mark(reading.number, reading.time_s, reading.slice, reading.encoding + 1)
+    return _Mark(reading.number, reading.time_s, reading.slice, reading.encoding + 1, reading.counters[4])
 
 
 _WORDS: Final = {

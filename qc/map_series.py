@@ -22,12 +22,12 @@ Images = npt.NDArray[Any]
 Fitting = Callable[[Images, npt.NDArray[np.float64]], Fit]
 Curve = Callable[[Fit, float], Images]
 
-_PIXELS: Final = 1500  # that are looked at: their mean is known to a few per cent
+_PIXELS: Final = 800  # that are looked at: their mean is known to a few per cent
 _TIMES: Final = 200
 _EXPLAINED: Final = 0.25  # of what is odd about an image remains at the best time if its time is what is wrong
 _SHIFT: Final = 0.05  # of the time, and
 _SHIFT_S: Final = 0.02  # at least so much: closer times cannot be told apart
-_NEGLIGIBLE: Final = 0.002  # of the signal: residuals below are no evidence
+_NEGLIGIBLE: Final = 0.01  # of the signal: no more exact is any model, residuals below are no evidence
 _ALIKE: Final = 0.1  # of the signal: images of the same time differ by less
 
 
@@ -124,17 +124,19 @@ def doubles(images: Images, times_s: npt.NDArray[np.float64], mask: npt.NDArray[
 
     Parameters are those of `odd_one_out`.
     """
-    signals = np.abs(images).reshape(len(images), -1)[:, mask.ravel()]
-    if not signals.size:
+    pairs = [
+        (one, other)
+        for one in range(len(images))
+        for other in range(one + 1, len(images))
+        if times_s[one] == times_s[other]
+    ]
+    if not pairs or not mask.any():
         return []
-    found = []
-    for one in range(len(images)):
-        for other in range(one + 1, len(images)):
-            apart = np.sqrt(np.mean((signals[one] - signals[other]) ** 2))
-            size = np.sqrt(np.mean(signals.max(axis=0) ** 2))
-            if times_s[one] == times_s[other] and apart > _ALIKE * size:
-                found.append((one, other))
-    return found
+    signals = np.abs(images).reshape(len(images), -1)[:, mask.ravel()]
+    size = np.sqrt(np.mean(signals.max(axis=0) ** 2))
+    return [
+        (one, other) for one, other in pairs if np.sqrt(np.mean((signals[one] - signals[other]) ** 2)) > _ALIKE * size
+    ]
 
 
 def told(

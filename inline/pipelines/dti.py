@@ -18,6 +18,7 @@ from inline.errors import ConfigurationError, ScanError
 from inline.header import Scan
 from inline.scan import Context, Image, Item
 from inline.stages.diffusion_maps import classical, measures, preview, sent
+from inline.stages.diffusion_network import considered, warm_up
 from inline.stages.diffusion_slice import DiffusionSlice
 from inline.stages.quality import assessed
 from inline.stages.rehearsal import diffusion_rehearsal
@@ -45,8 +46,8 @@ def dti(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
     context
         Where findings go. Among its parameters ``stop`` is the error of the tensors that is good enough (0.1),
         ``denoise`` is ``mppca`` or ``none``, ``preview=false`` leaves previews of FA out, ``sources`` says whether the
-        shots themselves are sent, and ``organ``, ``centre`` and ``register`` are those of
-        `inline.stages.diffusion_slice.DiffusionSlice`.
+        shots themselves are sent, ``deep`` and ``deadline`` are those of `inline.stages.diffusion_network.considered`,
+        and ``organ``, ``centre`` and ``register`` those of `inline.stages.diffusion_slice.DiffusionSlice`.
 
     Yields
     ------
@@ -95,6 +96,7 @@ def warm() -> None:
     scan, readouts = diffusion_rehearsal()
     for _ in dti(readouts, scan, Context(report=lambda _: None)):
         pass
+    warm_up()
 
 
 def _left_over(slice_: DiffusionSlice, scan: Scan, context: Context, limit: float) -> Iterator[Image]:
@@ -110,12 +112,13 @@ def _left_over(slice_: DiffusionSlice, scan: Scan, context: Context, limit: floa
 
 
 def _maps(slice_: DiffusionSlice, fit: Fit, scan: Scan, context: Context, limit: float) -> Iterator[Image]:
-    result = classical(slice_, fit, context)
+    result, verdict = considered(slice_, classical(slice_, fit, context), fit, context)
     findings = _findings(slice_, result.maps.eigenvalues, scan, context)
     for finding in findings:
         context.report(finding)
     values: dict[str, Any] = {**measures(slice_, result), "Tensor_error_limit": limit}
-    yield from sent(slice_, result, scan, (*findings, *slice_.spoilt), values)
+    for image in sent(slice_, result, scan, (*findings, *slice_.spoilt), values):
+        yield verdict.credited(image)
 
 
 def _findings(slice_: DiffusionSlice, eigenvalues: Any, scan: Scan, context: Context) -> list[Finding]:

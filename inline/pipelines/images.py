@@ -10,7 +10,7 @@ from inline.errors import ConfigurationError
 from inline.header import Scan
 from inline.scan import Context, Image, Item
 from inline.stages.image_times import NAMES, Preparation
-from inline.stages.map_kinds import KINDS, Parameters
+from inline.stages.map_kinds import KINDS, Parameters, asked
 from inline.stages.mapped import mapped
 from inline.stages.quality import assessed
 
@@ -44,7 +44,7 @@ def images(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Imag
     """
     for item in items:
         if isinstance(item, Image):
-            quantity, parameters = _wanted(item, scan, dict(context.parameters))
+            quantity, parameters = _wanted(item, scan, asked(scan, context))
             yield from mapped(chain([item], items), scan, context, KINDS[quantity](parameters))
 
 

@@ -1,9 +1,9 @@
 """MR fingerprinting: spiral arms in, T1, T2 and proton density out, for the rhythm the heart really had.
 
-Every arm goes into the images of a few basis functions as it comes. In the middle of the scan a preview is matched; when
-the last beat begins all RR intervals are known, and its dictionary is made while its arms are measured. Behind the last
-arm there remain its piece of the images and the match. Then the images are solved for, of locally low rank, which takes
-some seconds: the better, slower classical maps follow in series of their own.
+Every arm goes into the images of a few basis functions as it comes. In the middle of the scan a preview is matched;
+when the last beat begins all RR intervals are known, and its dictionary is made while its arms are measured. Behind the
+last arm there remain its piece of the images and the match. Then the images are solved for, of locally low rank, which
+takes some seconds: the better, slower classical maps follow in series of their own.
 """
 
 from __future__ import annotations
@@ -17,22 +17,38 @@ import numpy as np
 import numpy.typing as npt
 
 from inline.errors import ScanError
-from inline.header import Encoding, Scan, Space
+from inline.header import FINGERPRINT, Encoding, Scan, Space
 from inline.scan import Context, Image, Item
 from inline.stages.imaging import imaging
 from inline.stages.mrf_arms import Arm, Arms
-from inline.stages.mrf_images import Growing
-from inline.stages.mrf_maps import FINAL, LOW_RANK, PREVIEW, Made, Stopwatch, asked, body, explained, sent, stillness
+from inline.stages.mrf_images import Growing, Snapshot
+from inline.stages.mrf_maps import (
+    DICTIONARY,
+    FINAL,
+    LOW_RANK,
+    PREVIEW,
+    Made,
+    Stopwatch,
+    asked,
+    explained,
+    sent,
+    stillness,
+    tissue,
+)
+from inline.stages.mrf_network import asked_of_network, warm_up
 from inline.stages.mrf_plan import Plan
 from inline.stages.mrf_rhythm import Rhythm
 from inline.stages.noise import whitened
 from qc.finding import Finding, Severity
 from recon_models.fingerprint.dictionary import Reference, dictionary, whitening
 from recon_models.fingerprint.lowrank import reconstruct
+from recon_models.fingerprint.subspace import mixed
 from recon_models.physics.sequence import Sequence
 
 Complex = npt.NDArray[np.complex64]
 
+_WHOLE: Final = ("arms missing", "rhythm unknown")
+"""What a scan must not have for the network to be asked."""
 _PREVIEW: Final = 0.5
 """Part of the beats after which there is a preview."""
 
@@ -48,7 +64,7 @@ def mrf(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         Its header, with the sequence (see `inline.stages.mrf_plan`).
     context
         Where findings go. Among its parameters ``sequence`` takes the place of the header's, ``preview=false`` leaves
-        the preview out and ``lowrank=false`` the solved maps.
+        the preview out, ``deep=false`` the network and ``lowrank=false`` the solved maps.
 
     Yields
     ------
@@ -88,7 +104,7 @@ def mrf(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
         if reference is None or not arms.seen.all():
             reference = beside.submit(_reference, rhythm.sequence(), plan, np.flatnonzero(arms.seen))
         heard += _said(rhythm, arms, context)
-        yield from _final(growing, reference, plan, latest, heard, context)
+        yield from _final(growing, reference, rhythm.intervals(), plan, latest, heard, context)
     finally:
         growing.close()
         beside.shutdown(wait=False, cancel_futures=True)
@@ -96,10 +112,11 @@ def mrf(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
 
 def warm() -> None:
     """Prepare the shipped sequence and match noise, so that nothing is done for the first time in a scan."""
-    plan = Plan.of(Scan((_ENCODING,), parameters={"sequence": "cardiac"}), Context(report=lambda _: None))
+    plan = Plan.of(Scan((_ENCODING,), parameters={FINGERPRINT: "cardiac"}), Context(report=lambda _: None))
     reference = _reference(plan.description.sequence(np.ones(plan.description.beats)), plan)
     noise = np.random.default_rng(0).standard_normal((plan.basis.shape[1], *plan.shape, 2), np.float32)
     reference.maps(noise.view(np.complex64)[..., 0])
+    warm_up()
 
 
 _SPACE: Final = Space((64, 64, 1), (0.3, 0.3, 0.008))
@@ -109,6 +126,7 @@ _ENCODING: Final = Encoding(_SPACE, _SPACE, trajectory="spiral")
 def _final(
     growing: Growing,
     reference: Future[Reference],
+    rr_s: npt.NDArray[np.float64],
     plan: Plan,
     latest: Arm,
     heard: list[Finding],
@@ -120,26 +138,48 @@ def _final(
     watch.lap("Gridding")
     known = reference.result()
     watch.lap("Dictionary")
-    made = Made(known.maps(images, body(images)), reason=f"{_how(known)} in gridded images")
+    made = Made(known.maps(images, growing.body), reason=f"{_how(known)} in gridded images")
     watch.lap("Matching")
     travel_m, displaced = stillness(made.maps, known, growing.navigators, plan, context.limits)
     found = [*([displaced] if displaced else []), *explained(made.maps, images, context.limits)]
-    for finding in found:
+    watch.lap("Checks")
+    deep, absent, about = _deep(images, rr_s, plan, made, heard, context)
+    watch.lap("Network")
+    for finding in (*found, *about):
         context.report(finding)
     findings = _coloured([*heard, *found])
-    meta = {"Displacement_mm": round(1e3 * travel_m, 2)} if np.isfinite(travel_m) else {}
-    yield from sent(made, FINAL, latest, plan, findings, meta | watch.laps)
+    meta: dict[str, float] = {"Beat_displacement_mm": round(1e3 * travel_m, 2)} if np.isfinite(travel_m) else {}
+    first = deep or replace(made, reason=f"{made.reason}; {absent}")
+    yield from sent(first, FINAL, latest, plan, _coloured([*heard, *found, *about]), meta | watch.laps)
+    if deep is not None:
+        yield from sent(made, DICTIONARY, latest, plan, findings, meta)
     if asked(context, "lowrank"):
-        made = _solved(growing, images, known, plan)
-        yield from sent(made, LOW_RANK, latest, plan, findings, meta)
+        yield from sent(_solved(growing, images, known, plan), LOW_RANK, latest, plan, findings, meta)
+
+
+def _deep(
+    images: Complex,
+    rr_s: npt.NDArray[np.float64],
+    plan: Plan,
+    classical: Made,
+    heard: list[Finding],
+    context: Context,
+) -> tuple[Made | None, str, tuple[Finding, ...]]:
+    """Ask the network, if it is wanted; see `inline.stages.mrf_network.asked_of_network`."""
+    if not asked(context, "deep"):
+        return None, "no network was asked for", ()
+    spoilt = next((finding.cause for finding in heard if finding.cause in _WHOLE), "")
+    if spoilt:
+        return None, f"the network knows whole scans in a known rhythm only: {spoilt}", ()
+    return asked_of_network(images, rr_s, plan, classical, tissue(images), context.limits)
 
 
 def _solved(growing: Growing, images: Complex, reference: Reference, plan: Plan) -> Made:
     """Solve for the images in the few dimensions that the dictionary of this rhythm has, and match them."""
     axes = reference.axes
     encoding = growing.encoding(plan.basis @ axes)
-    better = reconstruct(np.tensordot(axes.T, images, axes=1), encoding)
-    maps = reference.maps(np.tensordot(axes, better, axes=1), body(better))
+    better = reconstruct(mixed(axes.T, images), encoding)
+    maps = reference.maps(mixed(axes, better), growing.body)
     return Made(maps, reason=f"{_how(reference)} in images of locally low rank")
 
 
@@ -151,13 +191,13 @@ def _reference(sequence: Sequence, plan: Plan, seen: npt.NDArray[np.int64] | Non
     return Reference(dictionary(sequence, rows, plan.profile, readouts=seen), metric=whitening(rows))
 
 
-def _preview(snapshot: Future[tuple[Complex, npt.NDArray[np.int64]]], sequence: Sequence, plan: Plan) -> Made | None:
+def _preview(snapshot: Future[Snapshot], sequence: Sequence, plan: Plan) -> Made | None:
     """Match what there is so far; None if no piece has been transformed yet."""
-    images, seen = snapshot.result()
+    images, body, seen = snapshot.result()
     if not seen.size:
         return None
     reference = _reference(sequence, plan, np.sort(seen))
-    return Made(reference.maps(images, body(images)), reason=f"preview of {seen.size} of {plan.readouts} arms")
+    return Made(reference.maps(images, body), reason=f"preview of {seen.size} of {plan.readouts} arms")
 
 
 def _said(rhythm: Rhythm, arms: Arms, context: Context) -> list[Finding]:

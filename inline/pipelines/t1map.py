@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from inline.header import Scan
 from inline.scan import Context, Image, Item
-from inline.stages.map_kinds import t1
+from inline.stages.map_kinds import asked, t1_kind
 from inline.stages.mapped import mapped
 from inline.stages.quality import assessed
+from inline.stages.rehearsal import map_rehearsal
 
 
 @assessed
@@ -26,7 +27,8 @@ def t1map(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image
     scan
         Its header, with the planned inversion times.
     context
-        Where findings go. Its parameters are those of `inline.stages.map_kinds.t1` and `inline.stages.mapped.mapped`.
+        Where findings go. Its parameters are those of `inline.stages.map_kinds.t1_kind` and
+        `inline.stages.mapped.mapped`.
 
     Yields
     ------
@@ -40,4 +42,11 @@ def t1map(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image
     ConfigurationError
         If a parameter cannot be used.
     """
-    yield from mapped(items, scan, context, t1(context.parameters))
+    yield from mapped(items, scan, context, t1_kind(asked(scan, context)))
+
+
+def warm() -> None:
+    """Map noise, so that nothing is done for the first time in a scan; the other maps use the same kernels."""
+    scan, readouts = map_rehearsal()
+    for _ in t1map(readouts, scan, Context(report=lambda _: None)):
+        pass

@@ -23,6 +23,7 @@ from inline.scanner.head import (
     slice_positions,
     truths,
 )
+from inline.scanner.line_order import flag_calibration, lines_of
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Header, Recording
 from recon_models.physics import sampling
@@ -50,7 +51,7 @@ def record(protocol: Protocol) -> Recording:
     images = np.stack([[perfect_images(lines, matrix, partitions) for lines in row] for row in still])
     truth, receiver = truths(volunteer, images, protocol, random)
 
-    headers = _headers(protocol, matrix, _lines(protocol, matrix, random))
+    headers = _headers(protocol, matrix, lines_of(protocol, matrix, random))
     index = headers["idx"]
     # on the full grid, whatever a partial Fourier scan counts from
     wanted = index["kspace_encode_step_1"].astype(int) + sampling.first_line(matrix, protocol.partial_fourier)
@@ -100,33 +101,6 @@ def _echoes(protocol: Protocol) -> list[float]:
     return [_FIRST_ECHO_S + _ECHO_DISTANCE_S * number for number in range(protocol.contrasts)]
 
 
-def _lines(protocol: Protocol, matrix: int, random: np.random.Generator) -> list[tuple[int, int]]:
-    """Positions (line, partition) on the full grid in the order they are acquired."""
-    partitions = protocol.partitions
-    mask = np.zeros((matrix, partitions), bool)
-    if protocol.random:
-        mask = sampling.random((matrix, partitions), protocol.acceleration, random)
-    else:
-        mask[sampling.regular(matrix, protocol.acceleration)] = True
-    mask |= _calibration(protocol, matrix)
-    mask[: sampling.first_line(matrix, protocol.partial_fourier)] = False
-    chosen = []
-    for partition in range(partitions):
-        lines = np.flatnonzero(mask[:, partition])
-        ordered = sampling.interleaved(lines) if protocol.order == "interleaved" else lines
-        chosen += [(int(line), partition) for line in ordered]
-    return chosen
-
-
-def _calibration(protocol: Protocol, matrix: int) -> npt.NDArray[np.bool_]:
-    """Lines and partitions of the calibration region: all partitions, or the central ones of a random pattern."""
-    region = np.zeros((matrix, protocol.partitions), bool)
-    width = protocol.calibration_lines
-    partitions = sampling.central(protocol.partitions, width if protocol.random else protocol.partitions)
-    region[np.ix_(sampling.central(matrix, width), partitions)] = True
-    return region
-
-
 def _headers(protocol: Protocol, matrix: int, lines: list[tuple[int, int]]) -> Header:
     headers = acquisitions.table((protocol.repetitions, protocol.contrasts, protocol.slices, protocol.averages), lines)
     acquisitions.flag_edges(headers)
@@ -148,18 +122,9 @@ def _headers(protocol: Protocol, matrix: int, lines: list[tuple[int, int]]) -> H
     headers["center_sample"] = matrix - dropped
     headers["sample_time_us"] = 1e6 * _WINDOW * _tr_s(protocol) / (2 * matrix)
     if protocol.calibration_lines:
-        _flag_calibration(headers, protocol, matrix)
+        flag_calibration(headers, protocol, matrix)
     headers["idx"]["kspace_encode_step_1"] -= sampling.first_line(matrix, protocol.partial_fourier)
     return headers
-
-
-def _flag_calibration(headers: Header, protocol: Protocol, matrix: int) -> None:
-    """Mark lines of the calibration region, and those among them that belong to the undersampled pattern as well."""
-    lines, partitions = headers["idx"]["kspace_encode_step_1"], headers["idx"]["kspace_encode_step_2"]
-    inside = _calibration(protocol, matrix)[lines, partitions]
-    imaging = np.isin(lines, sampling.regular(matrix, protocol.acceleration)) | protocol.random
-    headers["flags"][inside & imaging] |= np.uint64(Flag.PARALLEL_CALIBRATION_AND_IMAGING)
-    headers["flags"][inside & ~imaging] |= np.uint64(Flag.PARALLEL_CALIBRATION)
 
 
 def _xml(protocol: Protocol, matrix: int) -> str:

@@ -8,6 +8,7 @@ of closed-loop load generators). Both figures are kept: from due, and from sent.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -22,16 +23,20 @@ import numpy.typing as npt
 from hardware.latency import Latency
 from inline import mrd
 from inline.errors import ConfigurationError, ProtocolError
-from inline.header import Scan
+from inline.header import FINGERPRINT, Scan
 from inline.mrd.messages import Acquisition, Close, ConfigFile, Error, Header, Image, Message, Response, Text
 from inline.scanner.recording import due_times, is_for_the_image
 from inline.scanner.source import Source, open_source
 from inline.views import DETECTOR
 
+MAPS: Final = {"T1": "t1map", "T2": "t2map", "T2star": "t2starmap", "ECV": "ecv"}
+"""Routes by the user parameter ``map`` of a header."""
 PATIENCE_S: Final = 300.0
 """How long a node may say nothing after the last byte was sent: longer than any reconstruction should take."""
 
 _CHUNK: Final = 1 << 20
+_WEIGHTED: Final = re.compile(r"<(?:\w+:)?bvalue\b")
+"""In a header that states a b-table."""
 
 Place: TypeAlias = tuple[int, ...]
 """Slice, contrast, phase, repetition and set: what an image shares with the readouts it was made from."""
@@ -159,7 +164,15 @@ def natural_route(xml: str) -> str:
     scan = Scan.from_xml(xml)
     if DETECTOR in scan.parameters:
         return "ct"
-    return "epi" if scan.encodings[0].trajectory == "epi" else "cartesian"
+    if scan.parameters.get("map") in MAPS:
+        return MAPS[scan.parameters["map"]]
+    if FINGERPRINT in scan.parameters:
+        return "mrf"
+    if scan.encodings[0].trajectory in ("radial", "goldenangle", "spiral"):
+        return "live"
+    if scan.encodings[0].trajectory == "epi":
+        return "dti" if _WEIGHTED.search(xml) else "epi"
+    return "cartesian"
 
 
 def send(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -27,6 +28,9 @@ def describe(
     trajectory_longs: Mapping[str, int] | None = None,
     trajectory_doubles: Mapping[str, float] | None = None,
     diffusion: Sequence[Sequence[float]] = (),
+    protocol: str = "",
+    study: str = "",
+    user: Mapping[str, str] | None = None,
 ) -> str:
     """Return an MRD header.
 
@@ -44,14 +48,20 @@ def describe(
         Parameters of the trajectory's description; left out where None.
     diffusion
         For each value of the counter ``set``: b in s/mm^2 and the direction rl, ap, fh in the patient's axes.
+    protocol
+        Its name; that of the trajectory unless given.
+    study
+        UID of the study; none unless given.
+    user
+        User parameters, texts.
     """
     root = ET.Element("ismrmrdHeader", xmlns=NAMESPACE)
-    _fill(root, "studyInformation", {"studyTime": "09:30:00"})
-    protocol = f"simulated_{trajectory}"
+    _fill(root, "studyInformation", {"studyTime": "09:30:00"} | ({"studyInstanceUID": study} if study else {}))
+    name = protocol or f"simulated_{trajectory}"
     _fill(
         root,
         "measurementInformation",
-        {"measurementID": measurement_id, "patientPosition": "HFS", "protocolName": protocol},
+        {"measurementID": measurement_id, "patientPosition": "HFS", "protocolName": name},
     )
     _fill(
         root,
@@ -87,12 +97,16 @@ def describe(
     factors = {"kspace_encoding_step_1": acceleration, "kspace_encoding_step_2": 1}
     _fill(parallel, "accelerationFactor", factors)
     ET.SubElement(parallel, "calibrationMode").text = calibration_mode or ("embedded" if acceleration > 1 else "other")
-    parameters = ET.SubElement(root, "sequenceParameters")
+    timing = ET.SubElement(root, "sequenceParameters")
     for name in ("TR", "TE", "TI", "flipAngle_deg"):
-        _repeat(parameters, name, sequence.get(name, ()))
-    ET.SubElement(parameters, "sequence_type").text = sequence_type
-    _repeat(parameters, "echo_spacing", sequence.get("echo_spacing", ()))
-    _weightings(parameters, diffusion)
+        _repeat(timing, name, sequence.get(name, ()))
+    ET.SubElement(timing, "sequence_type").text = sequence_type
+    _repeat(timing, "echo_spacing", sequence.get("echo_spacing", ()))
+    _weightings(timing, diffusion)
+    if user:
+        parent = ET.SubElement(root, "userParameters")
+        for label, text in user.items():
+            _fill(parent, "userParameterString", {"name": label, "value": text})
     ET.indent(root)
     return '<?xml version="1.0"?>\n' + ET.tostring(root, encoding="unicode")
 
@@ -163,7 +177,7 @@ def _fill(parent: ET.Element, name: str, values: Mapping[str, Any]) -> None:
 
 def _repeat(parent: ET.Element, name: str, values: Sequence[float]) -> None:
     for value in values:
-        ET.SubElement(parent, name).text = f"{value:.6f}"
+        ET.SubElement(parent, name).text = f"{value:.6f}" if math.isfinite(value) else "INF"
 
 
 def _weightings(parent: ET.Element, diffusion: Sequence[Sequence[float]]) -> None:

@@ -42,7 +42,6 @@ TRIGGER_DELAY_S: Final = 0.3
 LATE_S: Final = 0.25
 """By which a late shot comes after its place in the heart beat."""
 
-_RR_S: Final = 0.9
 _ECHO_S: Final = {"se": 75e-3, "steam": 25e-3}
 _BEATS: Final = {"se": 1, "steam": 2}
 _LEFT: Final = 0.3  # of the signal, where the heart moved most
@@ -89,6 +88,7 @@ def record(protocol: Protocol) -> Recording:
     headers = _headers(protocol)
     shots = headers.reshape(-1, NAVIGATORS + protocol.matrix)
     places = breath_holds(protocol.averages, protocol.shift * 1e-3, random)
+    places = places - places[0]  # the truth is where the heart lies in the first breath-hold
     samples = np.concatenate([_shot(scanner, protocol, shot[0]["idx"], places, random) for shot in shots])
     samples = receiver.receive(samples, random)
     kept = np.repeat([not _among(shot[0]["idx"], protocol.lost) for shot in shots], shots.shape[1])
@@ -215,7 +215,7 @@ def _clock(headers: Header, protocol: Protocol, position: npt.NDArray[np.intp]) 
     index = headers["idx"]
     late = np.isin(index["set"] + 1000 * index["repetition"], [entry + 1000 * rep for entry, rep in protocol.late])
     since_s = TRIGGER_DELAY_S + LATE_S * late + position * SPACING_S
-    times_s = shots * _RR_S * _BEATS[protocol.encoding] + since_s
+    times_s = shots * protocol.rr_s * _BEATS[protocol.encoding] + since_s
     heights = _heights(protocol.slices)
     acquisitions.complete(headers, coils=protocol.coils, times_s=times_s, slice_positions_m=heights)
     headers["physiology_time_stamp"][:, 0] = np.floor(since_s / acquisitions.TICK_S)
@@ -225,7 +225,7 @@ def _xml(protocol: Protocol) -> str:
     matrix, table = protocol.matrix, protocol.table
     space = Space((matrix, matrix, 1), (FIELD_OF_VIEW_M, FIELD_OF_VIEW_M, SLICE_THICKNESS_M))
     patient = table.directions @ acquisitions.directions()
-    tr_s = _RR_S * _BEATS[protocol.encoding]
+    tr_s = protocol.rr_s * _BEATS[protocol.encoding]
     return describe(
         measurement_id=f"simulated_dti_{protocol.seed}",
         coils=protocol.coils,

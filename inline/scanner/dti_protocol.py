@@ -29,6 +29,7 @@ _RANGES: Final = {
     "ghost": (0.0, 4.0),
     "shot_phase": (0.0, 20.0),
     "shift": (0.0, 50.0),
+    "rr_s": (0.4, 3.0),
 }
 
 Shot = tuple[int, int]
@@ -71,6 +72,8 @@ class Protocol:
         Shots that were triggered late: at another phase of the heart, by the clock; their images are spoilt too.
     lost
         Shots that never arrive.
+    rr_s
+        Time from one heart beat to the next.
     noise_scan
         Whether noise is measured before the scan.
     """
@@ -93,6 +96,7 @@ class Protocol:
     spoilt: tuple[Shot, ...] = ()
     late: tuple[Shot, ...] = ()
     lost: tuple[Shot, ...] = ()
+    rr_s: float = 0.9
     noise_scan: bool = True
     motion: tuple[Motion, ...] = ()
 
@@ -156,6 +160,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         default = getattr(usual, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
+    parser.add_argument("--rr", type=float, default=usual.rr_s * 1e3, metavar="MS", help="heart beat interval")
     parser.add_argument("--healthy", action="store_true", help="a heart without lesions")
     for name, meaning in (
         ("spoilt", "a shot whose signal motion took away"),
@@ -169,7 +174,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the attributes of `Protocol` that the command line gives; its motion is left out."""
-    given = dict(vars(arguments))
+    given = vars(arguments) | {"rr_s": arguments.rr * 1e-3}
     for name in ("spoilt", "late", "lost"):
         given[name] = tuple(map(shot, given[name]))
     return {field.name: given[field.name] for field in fields(Protocol) if field.name != "motion"}

@@ -162,8 +162,8 @@ def truths(
 
 
 def perfect_images(lines: Complex, matrix: int, partitions: int) -> Complex:
-    """Images of fully sampled lines (partitions * matrix, coils, 2 * matrix): (coils, z, y, x), cropped along x."""
+    """Images of fully sampled lines (partitions * matrix, coils, 2 * x): (coils, z, y, x), cropped along x."""
     kspace = lines.reshape(partitions, matrix, lines.shape[1], -1).transpose(2, 0, 1, 3)
     images = to_image(kspace, (1, 2, 3))
-    edge = (images.shape[-1] - matrix) // 2
-    return images[..., edge : edge + matrix]
+    edge = images.shape[-1] // 4
+    return images[..., edge : images.shape[-1] - edge]

@@ -46,7 +46,12 @@ class Protocol:
     prescan
         Lines around the centre measured before the scan, as a separate reference; none are then embedded in it.
     rr_s
-        Time from one heart beat to the next; 0 stands for a scan that follows no heart.
+        Time from one heart beat to the next; 0 stands for a scan that follows no heart, or of maps for one of 60 beats
+        in a minute.
+    scheme
+        Images and pauses of MOLLI, see `recon_models.physics.schedules.molli`.
+    blood_t1_s
+        T1 of blood after contrast medium; 0 stands for a native scan. Of maps only.
     motion
         What the head does.
     faults
@@ -72,6 +77,8 @@ class Protocol:
     noise_scan: bool = True
     prescan: int = 0
     rr_s: float = 0.0
+    scheme: str = "5(3)3"
+    blood_t1_s: float = 0.0
     motion: tuple[Motion, ...] = ()
     faults: tuple[Fault, ...] = ()
 

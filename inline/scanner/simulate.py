@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi
+from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mapping, mrf, mrf_protocol, radial
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
@@ -20,11 +20,22 @@ SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
     "dti": lambda **options: dti.record(dti_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
+    "molli": lambda **options: mapping.record("molli", Protocol(**options)),
+    "sasha": lambda **options: mapping.record("sasha", Protocol(**options)),
+    "t2prep": lambda **options: mapping.record("t2prep", Protocol(**options)),
+    "t2star": lambda **options: mapping.record("t2star", Protocol(**options)),
+    "mrf": lambda **options: mrf.record(mrf_protocol.Protocol(**options)),
+    "radial": lambda **options: radial.record(Protocol(**options)),
+    "spiral": lambda **options: radial.record(Protocol(**options), "spiral"),
 }
 """What can be simulated, from the attributes of its protocol."""
 
-_ARGUMENTS: Final = {"ct": ct_protocol.add_arguments, "dti": dti_protocol.add_arguments}
-_OPTIONS: Final = {"ct": ct_protocol.options, "dti": dti_protocol.options}
+_ARGUMENTS: Final = {
+    "ct": ct_protocol.add_arguments,
+    "dti": dti_protocol.add_arguments,
+    "mrf": mrf_protocol.add_arguments,
+}
+_OPTIONS: Final = {"ct": ct_protocol.options, "dti": dti_protocol.options, "mrf": mrf_protocol.options}
 """Of the kinds whose protocol is not `Protocol`."""
 
 _FOLLOWS_NO_HEART: Final = "mistriggering needs a scan that follows the heart: simulate cine"
@@ -86,6 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         own = kinds.add_parser(kind, help=f"see boreside simulate {kind} --help")
         own.add_argument("-o", "--output", type=Path, required=True, help="file to write")
         _ARGUMENTS.get(kind, _add_magnetic)(own)
+        if kind in mapping.QUANTITY:
+            _add_mapping(own)
         own.add_argument(
             "--motion",
             action="append",
@@ -129,6 +142,17 @@ def _add_magnetic(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_mapping(parser: argparse.ArgumentParser) -> None:
+    usual = Protocol()
+    parser.add_argument("--heart-rate", type=float, default=60.0, metavar="BPM", help="heart beats in a minute")
+    parser.add_argument(
+        "--scheme", default=usual.scheme, help="of MOLLI: images and (pauses), such as 5(3)3 or 4(1)3(1)2"
+    )
+    parser.add_argument(
+        "--blood-t1", type=float, default=0.0, metavar="MS", help="T1 of blood after contrast medium; 0: a native scan"
+    )
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asked for."""
     options = _OPTIONS.get(arguments.kind, _magnetic)(arguments)
@@ -148,7 +172,10 @@ def _magnetic(arguments: argparse.Namespace) -> dict[str, Any]:
     wrong = [text for text in arguments.motion if _is_mistrigger(arguments.kind, text)]
     given["faults"] = (*map(fault, arguments.fault), *map(cine.mistrigger, wrong))
     given["tr_s"], given["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
-    return {name: given[name] for name in Protocol.__dataclass_fields__ if name != "motion"}
+    if arguments.kind in mapping.QUANTITY:
+        given["rr_s"] = given["rr_s"] or 60.0 / arguments.heart_rate
+        given["blood_t1_s"] = arguments.blood_t1 * 1e-3
+    return {name: given[name] for name in Protocol.__dataclass_fields__ if name != "motion" and name in given}
 
 
 def _is_mistrigger(kind: str, text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from inline.errors import ConfigurationError
 from inline.header import Scan
@@ -34,8 +35,9 @@ SERIES: Final = ("FA preview", "MD", "FA", "colour FA", "HA", "E2A", "residual",
 
 _UNIT: Final = 1e-9
 """One 1e-3 mm^2/s in m^2/s."""
+_DARK: Final = 0.05  # of the brightest signal: air, and vessels that have emptied
 _BRIGHTEST: Final = 255
-_RADIUS: Final = 2  # of MPPCA's patches
+_RADIUS, _STEP = 2, 2  # of MPPCA's patches, and their distance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +54,8 @@ class Result:
         (n, y, x) as measured, and how each is weighted.
     misfit
         (y, x) root mean square of what the fit leaves over.
-    method, reason
-        ``classical`` or a network's name and version, and why it is this one.
+    reason
+        How they came to be.
     """
 
     maps: Maps
@@ -61,7 +63,6 @@ class Result:
     averages: Real
     table: BTable
     misfit: Real
-    method: str
     reason: str
 
 
@@ -85,16 +86,16 @@ def classical(slice_: DiffusionSlice, known: Fit, context: Context) -> Result:
     there = slice_.counts > 0
     counts, table = slice_.counts[there], slice_.table.part(there)
     averages = slice_.averages()[there]
-    images, how = _denoised(averages, counts, context)
+    images, how = _denoised(averages, table, counts, context)
     fit = fit_wls(images, table, counts=counts)
     misfit = np.sqrt(np.mean(residual(averages, table, fit) ** 2, axis=0))
     whole = replace(fit, covariance=known.covariance)
     centre = None if slice_.wall is None else slice_.wall.centre
     reason = f"{how}weighted least squares, {len(slice_.shots)} images of {len(table)} weightings"
-    return Result(maps_of(whole, centre), whole, averages, table, np.asarray(misfit), "classical", reason)
+    return Result(maps_of(whole, centre), whole, averages, table, np.asarray(misfit), reason)
 
 
-def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) -> tuple[Real, str]:
+def _denoised(averages: Real, table: BTable, counts: npt.NDArray[np.intp], context: Context) -> tuple[Real, str]:
     asked = context.parameters.get("denoise", "mppca")
     if asked not in ("mppca", "none"):
         raise ConfigurationError(f"denoise is {asked!r}; it is mppca or none")
@@ -102,23 +103,23 @@ def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) ->
     if asked == "none" or min(averages.shape[1:]) < 2 * _RADIUS + 1 or len(averages) >= patch:
         return averages, ""
     alike = np.sqrt(counts / counts.max())[:, None, None]  # noise of all averages is alike then, as MPPCA asks
-    denoised, _ = mppca(averages * alike, radius=_RADIUS)
+    denoised, _ = mppca(averages * alike, radius=_RADIUS, step=_STEP, where=_bright(averages, table))
     return denoised / alike, "MPPCA, "
 
 
 def sent(
     slice_: DiffusionSlice, result: Result, scan: Scan, findings: Sequence[Finding], meta: Mapping[str, Any]
 ) -> Iterator[Image]:
-    """Dress the maps of a slice for the console."""
-    maps = result.maps
+    """Dress the maps of a slice for the console, as classical ones."""
+    maps, body = result.maps, _bright(result.averages, result.table)
     shown: dict[str, tuple[str, Real | None, str]] = {
-        "MD": ("MD", maps.md / _UNIT, ""),
-        "FA": ("FA", np.clip(maps.fa, 0, 1), ""),
+        "MD": ("MD", maps.md / _UNIT * body, ""),
+        "FA": ("FA", np.clip(maps.fa, 0, 1) * body, ""),
         "HA": ("HA", _inside(slice_, maps.ha), ""),
         "E2A": ("E2A", _inside(slice_, maps.e2a), ""),
-        "residual": ("residual", result.misfit, slice_.like.unit),
-        "SD_MD": ("SD_MD", None if maps.sd_md is None else maps.sd_md / _UNIT, ""),
-        "SD_FA": ("SD_FA", maps.sd_fa, ""),
+        "residual": ("residual", np.where(body, result.misfit, 0), slice_.like.unit),
+        "SD_MD": ("SD_MD", None if maps.sd_md is None else maps.sd_md / _UNIT * body, ""),
+        "SD_FA": ("SD_FA", None if maps.sd_fa is None else maps.sd_fa * body, ""),
         "SD_HA": ("SD_HA", _inside(slice_, maps.sd_ha), ""),
         "average": ("magnitude", result.fit.s0, slice_.like.unit),
     }
@@ -126,7 +127,7 @@ def sent(
         if values is not None:
             yield _image(slice_, values, quantity, series_number(scan, what), result, findings, meta, unit)
     colours = _image(slice_, maps.fa, "FA", series_number(scan, "colour FA"), result, findings, meta)
-    pixels = np.round(_BRIGHTEST * np.clip(maps.colours, 0, 1)).astype(np.float32)[:, None]
+    pixels = np.round(_BRIGHTEST * np.clip(maps.colours, 0, 1) * body).astype(np.float32)[:, None]
     own = {**colours.meta, "SeriesDescription": "colour FA", "ImageType": ["DERIVED", "PRIMARY", "M", "FA", "RGB"]}
     yield replace(colours, pixels=pixels, kind=ImageType.RGB, quantity="colour FA", step=1.0, window=None, meta=own)
 
@@ -165,6 +166,13 @@ def measures(slice_: DiffusionSlice, result: Result) -> dict[str, Any]:
     return values
 
 
+def _bright(averages: Real, table: BTable) -> Mask:
+    """Return (y, x) where there is signal to map; air would be shown as noise."""
+    unweighted = averages[table.unweighted].mean(axis=0)
+    smooth = ndimage.gaussian_filter(unweighted, 1.0)  # of which no noise stands out; it reaches beyond the border
+    return np.asarray(np.minimum(unweighted, smooth) > _DARK * np.percentile(smooth, 98))
+
+
 def _inside(slice_: DiffusionSlice, angle: Real | None) -> Real | None:
     """Return an angle in degrees inside the wall, zero outside."""
     if angle is None or slice_.wall is None:
@@ -188,7 +196,6 @@ def _image(
         quantity,
         series,
         unit=unit,
-        method=result.method,
         reason=result.reason,
         findings=tuple(findings),
         meta=meta,

@@ -21,11 +21,11 @@ from inline.stages.weighting import Weight, checked, same
 from qc.diffusion import dropouts, late_shot, strong_phase
 from qc.finding import Finding, Severity, Where
 from recon_models.diffusion.averaging import phase_strength, without_phase
-from recon_models.diffusion.btable import LOWEST, SECONDS_PER_MM2, BTable
+from recon_models.diffusion.btable import LOWEST, SECONDS_PER_MM2, BTable, spanned
 from recon_models.diffusion.registration import heart_window, moved, shift_between
 from recon_models.diffusion.running import RunningTensor
 from recon_models.diffusion.stopping import tensor_error
-from recon_models.diffusion.tensor import Fit, predicted
+from recon_models.diffusion.tensor import Fit, fit_ols, predicted
 from recon_models.diffusion.wall import NoVentricle, Wall, find_wall
 from recon_models.epi.ghost import object_region
 
@@ -35,6 +35,7 @@ Mask = npt.NDArray[np.bool_]
 Shift = tuple[float, float]
 
 _STILL: Final = 0.05  # pixels: less is not worth the interpolation
+_COMPONENTS: Final = 6  # of a tensor
 _HEART_M: Final = 0.035  # radius about the ventricle within which breath-holds are compared
 
 
@@ -91,7 +92,9 @@ class DiffusionSlice:
     shifts
         Where each repetition was found, (y, x) pixels by which it was moved.
     noise
-        Standard deviation of one shot; None where it is unknown.
+        Standard deviation of one shot; None where it is not known beforehand.
+    spread
+        The same, or where it is unknown what the fit leaves over; None while there is nothing left over.
     """
 
     def __init__(self, first: Shot, known: Sequence[Weight], context: Context) -> None:
@@ -108,6 +111,7 @@ class DiffusionSlice:
         self.like = first.image
         self.heart = context.parameters.get("organ", "heart" if first.measured else "other") == "heart"
         self.noise: float | None = 1.0 if first.measured and first.image.unit == "SNR" else None
+        self.spread = self.noise
         self.wall: Wall | None = None
         self.no_wall = ""
         self._register = context.parameters.get("register", "true" if self.heart else "false") == "true"
@@ -165,11 +169,11 @@ class DiffusionSlice:
         before, entry = self.repetitions, self.entry(shot.weight)
         repetition = self.arrived[entry] // max(self.often[entry], 1)
         self.arrived[entry] += 1
-        self.like = shot.image
         wrong = self._fault(shot, f"{self.name(entry)}, repetition {repetition + 1}")
         if wrong is not None and wrong.severity is Severity.RED:
             self.spoilt.append(wrong)
         else:
+            self.like = shot.image
             self._keep(self._real(shot), entry, repetition)
         return self.repetitions > before
 
@@ -211,6 +215,7 @@ class DiffusionSlice:
         if noise is None and np.all(np.isfinite(left[self.region])):
             noise = float(np.sqrt(np.mean(left[self.region] ** 2)))
             fit = running.fit(noise)
+        self.spread = noise
         self.errors.append(tensor_error(fit, self.region, noise=noise, left=left))
         return fit
 
@@ -300,13 +305,17 @@ class DiffusionSlice:
             running.replace(entry, self.average(entry), int(self.counts[entry]))
 
     def _without(self, repetition: int) -> Real | None:
-        """Return what the tensor of the repetitions before one predicts, (n, y, x)."""
-        earlier = RunningTensor(self.table, self._shape)
-        for entry in range(len(self.weights)):
-            own = [shot.placed for shot in self.shots if shot.entry == entry and shot.repetition < repetition]
-            if own:
-                earlier.replace(entry, np.mean(own, axis=0), len(own))
-        return predicted(earlier.fit(), self.table) if earlier.ready else None
+        """Return what the tensor of the repetitions before one predicts, (n, y, x); None if there is no tensor."""
+        sums, counts = np.zeros((len(self.weights), *self._shape)), np.zeros(len(self.weights))
+        for shot in self.shots:
+            if shot.repetition < repetition:
+                sums[shot.entry] += shot.placed
+                counts[shot.entry] += 1
+        there, table = counts > 0, self.table
+        if spanned(table.part(there)) < _COMPONENTS or not np.any(table.unweighted & there):
+            return None
+        averages = np.maximum(sums[there] / counts[there, None, None], 0)
+        return predicted(fit_ols(averages, table.part(there)), table)
 
     def _window(self) -> Real:
         if self.wall is None:

@@ -50,10 +50,13 @@ LOOKS: Final[Mapping[str, Look]] = {
     "SD_T2": Look("ms", 5, 10, "", 0.01),
     "SD_T2star": Look("ms", 5, 10, "", 0.01),
     "SD_ECV": Look("%", 5, 10, "", 0.01),
-    "MD": Look("1e-3 mm^2/s", 1.5, 3),
-    "FA": Look("1", 0.5, 1),
-    "HA": Look("deg", 0, 180, "Rainbow.pal"),
-    "E2A": Look("deg", 45, 90, "Rainbow.pal"),
+    "MD": Look("1e-3 mm^2/s", 1.5, 3, "", 0.002),
+    "FA": Look("1", 0.5, 1, "", 0.00025),
+    "HA": Look("deg", 0, 180, "Rainbow.pal", 0.1),
+    "E2A": Look("deg", 0, 180, "Rainbow.pal", 0.1),
+    "SD_MD": Look("1e-3 mm^2/s", 0.1, 0.2, "", 0.001),
+    "SD_FA": Look("1", 0.05, 0.1, "", 0.00025),
+    "SD_HA": Look("deg", 15, 30, "", 0.1),
 }
 """The quantities consoles know; others are shown in grey over the range of their pixels."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +15,11 @@ import numpy.typing as npt
 
 from inline.header import Scan
 from inline.scan import Context, Image
-from inline.stages.image_times import TimeTable, by_the_clock, stated_s
+from inline.stages.aligning import Aligned, Alignment, unmoved, wanted
+from inline.stages.image_times import Preparation, TimeTable, by_the_clock, stated_s
 from inline.stages.map_images import map_image
 from inline.stages.map_kinds import Kind
-from inline.stages.map_quality import Judgement, judge
+from inline.stages.map_quality import judge, tissue
 from inline.stages.weighted import Weighted, unlike
 from qc.finding import Finding, Severity, Where
 from recon_models.mapping.fit import Fit
@@ -48,9 +48,9 @@ class Made:
     like
         The image whose place the map has.
     fit
-        Of the images as they are sent.
-    images
-        (measurements, z, y, x) real, with the signs they were fitted with.
+        Of the aligned images.
+    aligned
+        The images with the signs they were fitted with.
     times_s
         Of each.
     findings
@@ -63,7 +63,7 @@ class Made:
 
     like: Image
     fit: Fit
-    images: Images
+    aligned: Aligned
     times_s: npt.NDArray[np.float64]
     findings: tuple[Finding, ...]
     meta: Mapping[str, Any]
@@ -90,7 +90,7 @@ class MapSeries:
         self.images: list[Weighted] = []
         self.doubts: list[Finding] = []
         self._seen: set[int] = set()
-        self._indices = count(1)
+        self._alignment = Alignment(kind, _pixel_m(first)) if wanted(context.parameters) else None
 
     def take(self, one: Weighted) -> bool:
         """Take an image; whether the series is complete with it."""
@@ -100,7 +100,10 @@ class MapSeries:
             return False
         self.images.append(one)
         self._seen.add(self.table.number(one.image.counters))
-        return self.table.expected is not None and len(self._seen) == self.table.expected
+        full = self.table.expected is not None and len(self._seen) == self.table.expected
+        if one.measured and not full:  # images that were sent are all there at once
+            self._follow()
+        return full
 
     def made(self) -> Made | None:
         """Fit the map; None, and a finding, where there are too few images for one."""
@@ -109,11 +112,12 @@ class MapSeries:
         if len(np.unique(times)) < self.kind.fewest:
             self._report(self._too_few(len(np.unique(times))))
             return None
-        images = self._real(np.stack([one.signal for one in chosen]), times)
+        images = self._real([one.signal for one in chosen], times)
         noise = chosen[-1].noise
-        fit = self.kind.fit(images, times, noise)
+        aligned = self._aligned(chosen, images, times, noise)
         names = [self._name(one) for one in chosen]
-        judgement = judge(self.kind, fit, images, times, names, noise, self.context.limits, self._where())
+        fit = self.kind.fit(aligned.images, times, noise)
+        judgement = judge(self.kind, fit, aligned, times, names, noise, self.context.limits, self._where())
         for finding in judgement.doubts:
             self._doubt(finding)
         for finding in judgement.findings:
@@ -122,30 +126,47 @@ class MapSeries:
         findings = judgement.findings
         if self.doubts:
             findings = tuple(replace(finding, severity=Severity.GREY) for finding in (*findings, *self.doubts))
-        meta = self._meta(times, judgement)
-        return Made(like, fit, images, times, findings, meta, tuple(chosen))
+        meta = {"Times_ms": [round(float(time) * _MILLI, 2) for time in times], **judgement.measures}
+        return Made(like, fit, aligned, times, findings, meta, tuple(chosen))
 
     def sent(self, made: Made) -> Iterator[Image]:
-        """Dress the maps for the console."""
+        """Dress the corrected images, where there are such, and the maps for the console."""
+        if made.aligned.used:
+            for number, (source, pixels) in enumerate(zip(made.sources, np.abs(made.aligned.images), strict=True)):
+                yield replace(
+                    source.image,
+                    pixels=pixels[None].astype(np.float32),
+                    series=series_number(self.scan, self.encoding, "corrected"),
+                    index=len(made.sources) * self._slice + number + 1,
+                    method_reason=made.aligned.how,
+                    meta={**self.time_of(source), "Displacement_mm": _millimetres(made.aligned, number)},
+                    sources=(source.image.counters,),
+                )
         quantity, fit = self.kind.quantity, made.fit
-        sources = tuple(one.image.counters for one in made.sources)
-        maps = {
-            "map": (quantity, fit.values[quantity] * _MILLI, ""),
-            "SD": (f"SD_{quantity}", np.where(fit.valid, fit.deviation[quantity], 0) * _MILLI, ""),
-            "residual": ("residual", residual_map(fit), made.like.unit),
-        }
-        for what, (name, values, unit) in maps.items():
-            image = map_image(
-                made.like,
-                values,
-                name,
-                series_number(self.scan, self.encoding, what),
-                unit=unit,
-                reason=f"{self.kind.how}, {len(made.times_s)} images",
-                findings=made.findings,
-                meta=made.meta,
-            )
-            yield replace(image, sources=sources, index=made.like.counters.slice + 1)
+        deviation = np.where(fit.valid, fit.deviation[quantity], 0)
+        yield self.dressed(made, "map", quantity, fit.values[quantity] * _MILLI)
+        yield self.dressed(made, "SD", f"SD_{quantity}", deviation * _MILLI)
+        yield self.dressed(made, "residual", "residual", residual_map(fit), made.like.unit)
+
+    def dressed(self, made: Made, what: str, quantity: str, values: Images, unit: str = "") -> Image:
+        """Return a map as an image of its series."""
+        image = map_image(
+            made.like,
+            values,
+            quantity,
+            series_number(self.scan, self.encoding, what),
+            unit=unit,
+            reason=f"{self.kind.how}, {len(made.times_s)} images; {made.aligned.how}",
+            findings=made.findings,
+            meta=made.meta,
+        )
+        return replace(image, sources=tuple(one.image.counters for one in made.sources), index=self._slice + 1)
+
+    def time_of(self, one: Weighted) -> dict[str, float]:
+        """Return the time that an image states, for its meta."""
+        time = stated_s(one, self.table, self.kind.preparation)
+        name = "EchoTime" if self.kind.preparation is Preparation.ECHO else "InversionTime"
+        return {} if np.isnan(time) else {name: round(time * _MILLI, 3)}
 
     def _timed(self) -> tuple[list[Weighted], npt.NDArray[np.float64]]:
         """Return the images whose time is known, in the order of acquisition, and their times."""
@@ -160,13 +181,33 @@ class MapSeries:
         kept = [number for number, time in enumerate(times) if not np.isnan(time)]
         return [self.images[number] for number in kept], np.array([times[number] for number in kept])
 
-    def _real(self, images: Images, times: npt.NDArray[np.float64]) -> Images:
-        """Return real images, with their signs where they are known."""
+    def _real(self, signals: Sequence[Images], times: npt.NDArray[np.float64]) -> Images:
+        """Return real images (measurements, z, y, x), with their signs where they are known."""
+        images = np.stack(signals)
         if not np.iscomplexobj(images):
             return images.astype(np.float32, copy=False)
         if not self.kind.preparation.changes_sign:
-            return np.abs(images)
+            return np.asarray(np.abs(images))
         return signed(images, images[int(np.argmax(times))])
+
+    def _follow(self) -> None:
+        """Let the alignment take account of the images so far, while there is time."""
+        planned = [stated_s(one, self.table, self.kind.preparation) for one in self.images]
+        known = [number for number, time in enumerate(planned) if not np.isnan(time)]
+        if self._alignment is None or len(set(planned)) < self.kind.fewest:
+            return
+        times = by_the_clock(planned, [one.ticks for one in self.images])
+        magnitudes = np.stack([np.abs(self.images[number].signal) for number in known])
+        self._alignment.follow(known, magnitudes, np.array([times[number] for number in known]))
+
+    def _aligned(
+        self, chosen: Sequence[Weighted], images: Images, times: npt.NDArray[np.float64], noise: Images | None
+    ) -> Aligned:
+        """Align the images to each other if that is wanted and of use."""
+        if self._alignment is None:
+            return unmoved(images, "motion not corrected, as asked for")
+        numbers = [self.images.index(one) for one in chosen]
+        return self._alignment.aligned(numbers, images, times, noise, tissue(images))
 
     def _miss(self) -> None:
         """Say which images never came."""
@@ -214,9 +255,6 @@ class MapSeries:
     def _report(self, finding: Finding) -> None:
         self.context.report(finding)
 
-    def _meta(self, times: npt.NDArray[np.float64], judgement: Judgement) -> dict[str, Any]:
-        return {"Times_ms": [round(float(time) * _MILLI, 2) for time in times], **judgement.measures}
-
     @property
     def _slice(self) -> int:
         return self.images[0].image.counters.slice
@@ -236,3 +274,13 @@ def residual_map(fit: Fit) -> Real:
     residual = fit.residual
     power = np.nansum(residual * residual, axis=-1) / np.maximum(np.isfinite(residual).sum(axis=-1), 1)
     return np.asarray(np.where(fit.valid, np.sqrt(power), 0), np.float32)
+
+
+def _pixel_m(one: Weighted) -> float:
+    """Return the side of a pixel; a millimetre where the image does not tell."""
+    width = one.image.geometry.field_of_view_m[0] / one.signal.shape[-1]
+    return width if 0 < width < 1 else 1e-3
+
+
+def _millimetres(aligned: Aligned, number: int) -> float:
+    return round(float(aligned.displacement_m[number]) * _MILLI, 2)

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-import numpy as np
-
 from inline.header import Scan
 from inline.scan import Context, Image, Item
-from inline.stages.image_times import stated_s
 from inline.stages.map_kinds import Kind
 from inline.stages.map_series import Made, MapSeries
 from inline.stages.weighted import Weighted, weighted
@@ -47,7 +44,7 @@ def fitted(items: Iterator[Item], scan: Scan, context: Context, kind: Kind) -> I
             open_[place] = MapSeries(one, kind, scan, context)
         series = open_[place]
         if context.parameters.get("sources", "true" if one.measured else "false") == "true":
-            yield _source(one, series)
+            yield replace(one.image, meta={**one.image.meta, **series.time_of(one)})
         if series.take(one) and place not in closed:
             closed.add(place)
             yield from _made(series)
@@ -67,11 +64,3 @@ def _place(one: Weighted) -> Place:
     image = one.image
     where = () if one.measured else tuple(round(1e3 * x) for x in image.geometry.position_m)
     return (image.series, image.counters.slice, *where)
-
-
-def _source(one: Weighted, series: MapSeries) -> Image:
-    """Return a source image with the time it states."""
-    time = stated_s(one, series.table, series.kind.preparation)
-    name = "EchoTime" if series.kind.preparation.value == "echo time" else "InversionTime"
-    known = {} if np.isnan(time) else {name: round(time * 1e3, 3)}
-    return replace(one.image, meta={**one.image.meta, **known})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hardware.fourier import to_image, to_kspace
 from inline.stages.mrf_arms import Arm
 from inline.stages.mrf_plan import Plan
-from recon_models.cartesian.coils import compression, sensitivities
+from recon_models.cartesian.coils import compression, sensitivities, support
 from recon_models.fingerprint.lowrank import Encoding, shared
 from recon_models.fingerprint.subspace import combined, condensed, mixed
 from recon_models.noncartesian.coils import calibration
@@ -35,6 +35,8 @@ _CALIBRATES: Final = 4
 """Pieces the sensitivities are made of."""
 NAVIGATOR: Final = 32
 """Points along each side of the small images that tell of motion."""
+_FAINT: Final = 0.12
+"""Of the bright parts of the calibration: what is fainter is not matched. Less lets in what rings around the body."""
 _NONE: Final = np.zeros(0, np.int64)
 
 
@@ -66,6 +68,14 @@ class Navigator:
     mixing: Real
 
 
+class Snapshot(NamedTuple):
+    """Images in the middle of a scan, where the body is, and the numbers of the arms they were made of."""
+
+    images: Complex
+    body: npt.NDArray[np.bool_]
+    arms: npt.NDArray[np.int64]
+
+
 class Growing:
     """The images of one scan.
 
@@ -82,6 +92,8 @@ class Growing:
         One of each piece.
     sensitivities
         (coils, y, x) once they are known.
+    body
+        (y, x) where the calibration shows signal: outside there is nothing to match.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -90,6 +102,7 @@ class Growing:
         self.navigators: list[Navigator] = []
         self._transformed: list[npt.NDArray[np.int64]] = []
         self.sensitivities: Complex | None = None
+        self.body = np.ones(plan.shape, np.bool_)
         self._buffer: _Piece | None = None
         self._filled = 0
         self._compression: Complex | None = None
@@ -117,9 +130,11 @@ class Growing:
         if self._filled == PIECE or arm.number + 1 == self._plan.readouts:
             self._hand_over()
 
-    def snapshot(self) -> Future[tuple[Complex, npt.NDArray[np.int64]]]:
+    def snapshot(self) -> Future[Snapshot]:
         """Return, when it is there, a copy of the images of all pieces handed over so far, and which arms they hold."""
-        return self._thread.submit(lambda: (self.images.copy(), np.concatenate(self._transformed or [_NONE])))
+        return self._thread.submit(
+            lambda: Snapshot(self.images.copy(), self.body, np.concatenate(self._transformed or [_NONE]))
+        )
 
     def finish(self) -> Complex:
         """Wait for what is left and return the images.
@@ -166,19 +181,20 @@ class Growing:
 
     def _transform_waiting(self, last: bool) -> None:
         if self.sensitivities is None and (last or len(self._waiting) >= _CALIBRATES) and self._waiting:
-            self.sensitivities = self._calibrated()
+            block = self._calibration()
+            self.sensitivities = sensitivities(block, self._plan.shape)
+            self.body = support(block, self._plan.shape, _FAINT)
         if self.sensitivities is not None:
             while self._waiting:
                 self._transform(self._waiting.pop(0))
 
-    def _calibrated(self) -> Complex:
+    def _calibration(self) -> Complex:
         samples = np.concatenate([piece.samples for piece in self._waiting])
         trajectory = np.concatenate([piece.trajectory for piece in self._waiting])
         course = _strongest_course(samples, trajectory)
         weighted = np.swapaxes(samples * course[:, None, None], 0, 1)
         weights = rings(trajectory, self._plan.shape)
-        block = calibration(weighted, trajectory, weights, self._plan.shape)
-        return sensitivities(block, self._plan.shape)
+        return calibration(weighted, trajectory, weights, self._plan.shape)
 
     def _transform(self, piece: _Piece) -> None:
         assert self.sensitivities is not None

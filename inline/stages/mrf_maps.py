@@ -25,12 +25,12 @@ Complex = npt.NDArray[np.complex64]
 Mask = npt.NDArray[np.bool_]
 
 QUANTITIES: Final = ("T1", "T2", "M0", "residual")
-FINAL, PREVIEW, LOW_RANK = 1, 11, 21
+FINAL, PREVIEW, LOW_RANK, DICTIONARY = 1, 11, 21, 31
 """Series of T1; those of `QUANTITIES` follow each other."""
 
 _MILLI: Final = 1e3
-_SIGNAL: Final = 0.05
-"""Of the bright parts: where there is less, maps are left black."""
+_MATCHED: Final = 0.7
+"""Correlation below which T1 and T2 are left black: what is seen there is what other places throw over it."""
 _TISSUE: Final = 0.25
 """Of the bright parts: where there is more, maps are judged."""
 _BRIGHT: Final = 0.98
@@ -84,9 +84,9 @@ def strength(images: Complex) -> npt.NDArray[np.float32]:
     return np.asarray(power / max(float(np.quantile(power, _BRIGHT)), np.finfo(np.float32).tiny), np.float32)
 
 
-def body(images: Complex) -> Mask:
-    """Return where there is signal enough for a map."""
-    return np.asarray(strength(images) > _SIGNAL)
+def tissue(images: Complex) -> Mask:
+    """Return where there is signal enough to judge a map."""
+    return np.asarray(strength(images) > _TISSUE)
 
 
 def sent(
@@ -94,22 +94,23 @@ def sent(
 ) -> Iterator[Image]:
     """Yield T1, T2, M0 and the residual as images with the place of the last arm."""
     maps, header = made.maps, arm.readout.header
+    stamps = header["physiology_time_stamp"]
     like = Image(
         pixels=np.zeros((1, 1, *plan.shape), np.float32),
         geometry=arm.readout.geometry(plan.field_of_view_m),
         counters=arm.readout.counters,
         index=arm.readout.counters.slice + 1,
         time_stamp=int(header["acquisition_time_stamp"]),
-        physiology=tuple(int(stamp) for stamp in header["physiology_time_stamp"]),
+        physiology=(int(stamps[0]), int(stamps[1]), int(stamps[2])),
         measurement_uid=int(header["measurement_uid"]),
     )
+    known = maps.correlation > _MATCHED
     values = {
-        "T1": (maps.t1_s * _MILLI, ""),
-        "T2": (maps.t2_s * _MILLI, ""),
+        "T1": (maps.t1_s * _MILLI * known, ""),
+        "T2": (maps.t2_s * _MILLI * known, ""),
         "M0": (np.abs(maps.density), "a.u."),
         "residual": (np.where(maps.correlation > 0, 1 - maps.correlation, 0), "1"),
     }
-    known = {"Sequence": plan.description.name, **(meta or {})}
     for number, (quantity, (pixels, unit)) in enumerate(values.items()):
         yield map_image(
             like,
@@ -120,14 +121,13 @@ def sent(
             method=made.method,
             reason=made.reason,
             findings=findings,
-            meta=known,
+            meta={"Sequence": plan.description.name, **(meta or {})},
         )
 
 
 def explained(maps: Maps, images: Complex, limits: Limits) -> list[Finding]:
     """Return whether the dictionary explains what was measured."""
-    tissue = strength(images) > _TISSUE
-    return judged("T1 and T2", limits, mask=tissue, unmatched=1.0 - maps.correlation)
+    return judged("T1 and T2", limits, mask=tissue(images), unmatched=1.0 - maps.correlation)
 
 
 def stillness(

@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from inline.errors import ScanError
-from inline.header import Scan
+from inline.header import FINGERPRINT, Scan
 from inline.scan import Context, Vector
-from recon_models.fingerprint.description import Description, SequenceError, TrainEvent, TriggerEvent, shipped
-from recon_models.fingerprint.dictionary import basis_for
+from recon_models.fingerprint.course import course
+from recon_models.fingerprint.description import Description, SequenceError
+from recon_models.fingerprint.dictionary import basis_for, described
 from recon_models.physics.profile import Profile
 
-PARAMETER: Final = "sequence"
-"""User parameter of the header, or parameter of the route, that holds the description or names a shipped one."""
 _LARGEST: Final = 4096
 _BYTES_OF_A_PIXEL: Final = 3 * 8 * 24  # what the images of all basis functions and their copies take
 
@@ -61,11 +60,11 @@ class Plan:
         ScanError
             If the header describes no sequence, one that cannot be played, or an image that does not fit the memory.
         """
-        text = context.parameters.get(PARAMETER) or scan.parameters.get(PARAMETER, "")
+        text = context.parameters.get("sequence") or scan.parameters.get(FINGERPRINT, "")
         if not text:
             raise ScanError(
-                f"the header has no user parameter {PARAMETER!r}: fingerprints cannot be matched without the sequence "
-                "they were measured with; write its description there, or the name of a shipped one"
+                f"the header has no user parameter {FINGERPRINT!r}: fingerprints cannot be matched without the "
+                "sequence they were measured with; write its description there, or the name of a shipped one"
             )
         try:
             description, basis = _prepared(text)
@@ -75,7 +74,7 @@ class Plan:
         shape = encoded.matrix[1], encoded.matrix[0]
         if max(shape) > _LARGEST or shape[0] * shape[1] * _BYTES_OF_A_PIXEL > context.memory_limit:
             raise ScanError(f"images of {shape[1]} x {shape[0]} pixels do not fit the memory a scan may use")
-        beat, since = _course(description)
+        beat, since = course(description)
         view = *encoded.field_of_view_m[:2], recon.field_of_view_m[2]
         return cls(description, basis, description.profile(), beat, since, shape, view)
 
@@ -87,21 +86,5 @@ class Plan:
 
 @lru_cache(maxsize=8)
 def _prepared(text: str) -> tuple[Description, npt.NDArray[np.float32]]:
-    description = Description.read(text) if text.lstrip().startswith("{") else shipped(text.strip())
+    description = described(text)
     return description, basis_for(description)
-
-
-def _course(description: Description) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the beat of each readout and its excitation's time since that beat's R wave."""
-    beats, times, beat, now = [], [], -1, 0.0
-    for event in description.events:
-        if isinstance(event, TriggerEvent):
-            beat, now = beat + 1, event.delay_s
-        elif isinstance(event, TrainEvent):
-            pulses = len(event.train().flips_rad)
-            beats.append(np.full(pulses, max(beat, 0)))
-            times.append(now + event.tr_s * np.arange(pulses))
-            now += event.tr_s * pulses
-        else:
-            now += getattr(event, "duration_s", 0.0) + getattr(event, "echo_time_s", 0.0)
-    return np.concatenate(beats), np.concatenate(times)

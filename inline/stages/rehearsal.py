@@ -18,7 +18,7 @@ from inline.scan import Counters, Readout
 from inline.views import Projection, parameters_of
 from recon_models.ct.geometry import Detector, Scanner, Shape, View
 
-_COILS, _SIZE, _CALIBRATION = 16, 128, 24
+_COILS, _SIZE, _CALIBRATION, _SPOKES = 16, 128, 24, 69
 _COLUMNS, _VIEWS, _PIXELS = 736, 64, 512
 
 
@@ -60,6 +60,33 @@ def _shots(entries: int) -> Iterator[Readout]:
                 header = readout.header.copy()
                 header["read_dir"], header["phase_dir"], header["slice_dir"] = np.eye(3)
                 yield replace(readout, counters=counters, header=header)
+
+
+def live_rehearsal() -> tuple[Scan, Iterator[Readout]]:
+    """Return the header and the readouts of golden-angle spokes through nothing but noise."""
+    encoded = Space((2 * _SIZE, 2 * _SIZE, 1), (0.4, 0.4, 0.005))
+    recon = Space((_SIZE, _SIZE, 1), (0.2, 0.2, 0.005))
+    random = np.random.default_rng(0)
+    readouts = (_readout(random, line, Flag(0) if line else Flag.NOISE) for line in range(_SPOKES))
+    return Scan((Encoding(encoded, recon, trajectory="goldenangle"),)), readouts
+
+
+def map_rehearsal(images: int = 5) -> tuple[Scan, Iterator[Readout]]:
+    """Return the header and the readouts of a map of nothing but noise: images one after the other, as MOLLI has it."""
+    scan, readouts = rehearsal(2)
+    encoding = scan.encodings[0]
+    limits = {**encoding.limits, "set": Limit(0, images - 1)}
+    times = tuple(0.1 + number for number in range(images))
+    return replace(scan, encodings=(replace(encoding, limits=limits),), inversion_times_s=times), _sets(
+        list(readouts), images
+    )
+
+
+def _sets(readouts: list[Readout], images: int) -> Iterator[Readout]:
+    for number in range(images):
+        for readout in readouts:
+            if not (number and readout.has(Flag.NOISE)):
+                yield replace(readout, counters=readout.counters._replace(set=number))
 
 
 def ct_rehearsal() -> tuple[Scan, Iterator[Readout]]:

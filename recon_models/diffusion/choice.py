@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hardware.catalog import Model
 from recon_models.diffusion.btable import BTable
-from recon_models.diffusion.tensor import Fit, predicted
+from recon_models.diffusion.tensor import explained
 
 Real = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -90,7 +90,7 @@ def misfit(tensor: Real, images: Real, table: BTable, noise: Real, where: Mask) 
     table
         Of the n images.
     noise
-        (y, x) standard deviation of the averages.
+        (y, x) or (n, y, x) standard deviation of the averages.
     where
         (y, x) pixels that count.
 
@@ -99,7 +99,6 @@ def misfit(tensor: Real, images: Real, table: BTable, noise: Real, where: Mask) 
     float
         Root mean square over pixels and images; S0 is fitted anew in each pixel, which costs one degree of freedom.
     """
-    shape = predicted(Fit(tensor, np.ones(where.shape)), table)
-    s0 = np.sum(shape * images, axis=0) / np.maximum(np.sum(shape**2, axis=0), 1e-300)
-    apart = ((images - s0 * shape) / np.maximum(noise, 1e-300))[:, where]
-    return float(np.sqrt(np.sum(apart**2) / max((len(table) - 1) * np.count_nonzero(where), 1)))
+    apart = ((images - explained(tensor, images, table)) / np.maximum(noise, 1e-300))[:, where]
+    freedom = (len(table) - 1) * int(np.count_nonzero(where))
+    return float(np.sqrt(np.sum(apart**2) / max(freedom, 1)))

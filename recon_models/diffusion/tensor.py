@@ -131,6 +131,13 @@ def predicted(fit: Fit, table: BTable) -> Real:
     return np.asarray(np.exp(np.clip(_logs(design(table), fit), -700, 700)))
 
 
+def explained(tensor: Real, images: npt.NDArray[np.floating], table: BTable) -> Real:
+    """Return the (n, y, x) signals of a tensor, (6, y, x), with the S0 that fits measured images best."""
+    shape = predicted(Fit(tensor, np.ones(tensor.shape[1:])), table)
+    s0 = np.sum(shape * images, axis=0) / np.maximum(np.sum(shape**2, axis=0), 1e-300)
+    return np.asarray(s0 * shape)
+
+
 def residual(images: npt.NDArray[np.floating], table: BTable, fit: Fit) -> Real:
     """Return (n, y, x) measured minus predicted signals."""
     return np.asarray(images - predicted(fit, table), np.float64)

@@ -139,6 +139,17 @@ def dictionary(
     return Dictionary(grid_t1[kept], grid_t2[kept], np.ascontiguousarray(found[kept]))
 
 
+def described(text: str) -> Description:
+    """Return a description that is written out, or the shipped one of that name.
+
+    Raises
+    ------
+    SequenceError
+        If it is neither.
+    """
+    return Description.read(text) if text.lstrip().startswith("{") else shipped(text.strip())
+
+
 def basis_for(description: Description) -> npt.NDArray[np.float32]:
     """Return the basis of a sequence, (readouts, rank): the stored one, or of another sequence its own.
 
@@ -190,7 +201,7 @@ class Reference:
         self.entries = entries
         white = entries.coefficients if metric is None else entries.coefficients @ metric
         axes = _principal(white, rank)
-        self.axes = axes if metric is None else metric @ axes
+        self.axes: npt.NDArray[np.float32] = axes if metric is None else np.asarray(metric @ axes, np.float32)
         self._matcher = Matcher(white @ axes)
 
     def maps(self, images: npt.NDArray[np.complex64], where: npt.NDArray[np.bool_] | None = None) -> Maps:

@@ -29,8 +29,8 @@ Real = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
 Index = npt.NDArray[np.int64]
 
-_MOST_ATOMS: Final = 64  # of a cluster
-_CLUSTERS: Final = 32  # of a group of clusters
+_MOST_ATOMS: Final = 128  # of a cluster
+_CLUSTERS: Final = 16  # of a group of clusters; both counts are powers of two
 _BLOCK: Final = 1024  # voxels of a task; a thread takes one after the other
 
 

@@ -89,7 +89,8 @@ class Solution:
         """Return the variance, for noise of one, of a quantity with these derivatives."""
         a, c, t = by_offset, by_amplitude, by_log_time
         aa, ac, at, cc, ct, tt = self.covariance.T
-        return np.asarray(a * a * aa + c * c * cc + t * t * tt + 2 * (a * c * ac + a * t * at + c * t * ct))
+        with np.errstate(invalid="ignore", over="ignore"):  # of pixels that are not valid
+            return np.asarray(a * a * aa + c * c * cc + t * t * tt + 2 * (a * c * ac + a * t * at + c * t * ct))
 
 
 def solve(

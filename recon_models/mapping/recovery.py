@@ -46,7 +46,7 @@ def fit_look_locker(
     polarity
         Where the sign comes from: ``phase`` against the longest inversion time, ``signed`` images as they are, or
         ``search`` for the number of inverted measurements that fits best. Taken from the images unless given: complex,
-        negative somewhere, or neither.
+        clearly negative somewhere, or neither.
     efficiency
         Part of the magnetisation that the inversion turned over, 1 if all.
     noise
@@ -110,10 +110,11 @@ def fit_inversion_recovery(
     solution = _solved(images, times_s, polarity, model)
     c, t1 = solution.amplitude, solution.time_s
     a, b = (c, 2 * c) if full_inversion else (solution.offset, -c)
+    of_c = solution.variance(0.0, 1.0, 0.0)
     variances = {
         "T1": solution.variance(0.0, 0.0, t1),
-        "A": solution.variance(0.0, 1.0, 0.0) if full_inversion else solution.variance(1.0, 0.0, 0.0),
-        "B": solution.variance(0.0, b / c if full_inversion else 1.0, 0.0),
+        "A": of_c if full_inversion else solution.variance(1.0, 0.0, 0.0),
+        "B": 4 * of_c if full_inversion else of_c,
     }
     valid = solution.valid & (b > 0)
     return assembled(solution, {"T1": t1, "A": a, "B": b}, variances, images.shape[1:], model.parameters, noise, valid)
@@ -125,9 +126,14 @@ def _solved(images: npt.NDArray[Any], times_s: npt.NDArray[Any], polarity: Polar
     if len(images) != len(times):
         raise ValueError(f"{len(images)} images have {len(times)} inversion times")
     if polarity is None:
-        polarity = "phase" if np.iscomplexobj(images) else "signed" if (images < 0).any() else "search"
+        polarity = "phase" if np.iscomplexobj(images) else "signed" if _has_signs(images) else "search"
     if polarity == "phase":
         images = phase_sensitive(images, images[int(np.argmax(times))])
     elif np.iscomplexobj(images):
         raise ValueError(f"complex images have their polarity in their phase; {polarity!r} is for real ones")
     return solve(images.reshape(len(times), -1).T, times, model, signed=polarity != "search")
+
+
+def _has_signs(images: npt.NDArray[Any]) -> bool:
+    """Return whether real images are more than magnitudes; interpolation leaves these a little below zero."""
+    return bool(np.nanmin(images) < -0.01 * np.nanmax(images))

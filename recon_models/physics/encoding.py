@@ -81,15 +81,24 @@ def receive_along(
     Array
         (coils, ...) complex64, in units of value times m^2 or m^3.
     """
+    points = k.reshape(-1, k.shape[-1])
+    shifts = _shifts(coils)
+    weights = coils.coefficients.reshape(len(coils.coefficients), -1)
+    samples = np.zeros((len(weights), len(points)), np.complex64)
+    for region, contrast in phantom.contrasts(values):
+        # where a region lies only turns phases, by as much for every sample of one shift and every shift of one sample
+        centred = np.stack([region.centred_spectrum((points - shift).T) for shift in shifts]).astype(np.float32)
+        turned = contrast * weights * np.exp(2j * np.pi * shifts @ np.array(region.centre_m))
+        phase = np.exp(-2j * np.pi * points @ np.array(region.centre_m)).astype(np.complex64)
+        samples += phase * (turned.real.astype(np.float32) @ centred + 1j * (turned.imag.astype(np.float32) @ centred))
+    return samples.reshape(-1, *k.shape[:-1])
+
+
+def _shifts(coils: Sensitivities) -> Real:
+    """Return the shift of each harmonic of the sensitivities, (harmonics, axes) x, y[, z] in cycles per metre."""
     axes = range(len(coils.period_m))
     orders = np.meshgrid(*(coils.orders(axis) for axis in reversed(axes)), indexing="ij")
-    samples = np.zeros((len(coils.coefficients), *k.shape[:-1]), np.complex64)
-    weights = coils.coefficients.reshape(len(samples), -1).T.astype(np.complex64)
-    shifts = np.stack([order.ravel() for order in reversed(orders)], axis=-1) / np.array(coils.period_m)
-    for shift, weight in zip(shifts, weights, strict=True):
-        spectrum = phantom.spectrum([k[..., axis] - shift[axis] for axis in axes], values).astype(np.complex64)
-        samples += np.multiply.outer(weight, spectrum)
-    return samples
+    return np.asarray(np.stack([order.ravel() for order in reversed(orders)], axis=-1) / np.array(coils.period_m))
 
 
 def _distinct(k: Real, coils: Sensitivities, axis: int) -> tuple[Real, npt.NDArray[np.intp]]:

@@ -10,7 +10,7 @@ MRM 58:430 (2007), the ellipsoid in 3D, eq. 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,12 +64,15 @@ class Region:
         k
             Broadcastable spatial frequencies along x, y[, z] in cycles per metre.
         """
-        q = 2 * np.pi * np.sqrt(sum((a * u) ** 2 for a, u in zip(self.semi_axes_m, self.own_axes(k), strict=True)))
-        shape = _disc(q) if len(k) == 2 else _ball(q)
         phase: Any = 1.0
         for frequency, centre in zip(k, self.centre_m, strict=True):  # separable, so cheap on a grid
             phase = phase * np.exp(-2j * np.pi * np.asarray(frequency) * centre)
-        return np.asarray(float(np.prod(self.semi_axes_m)) * shape * phase)
+        return np.asarray(self.centred_spectrum(k) * phase)
+
+    def centred_spectrum(self, k: Sequence[Any]) -> Real:
+        """Return `spectrum` as if the region lay at the origin, which makes it real."""
+        q = 2 * np.pi * np.sqrt(sum((a * u) ** 2 for a, u in zip(self.semi_axes_m, self.own_axes(k), strict=True)))
+        return np.asarray(float(np.prod(self.semi_axes_m)) * (_disc(q) if len(k) == 2 else _ball(q)))
 
 
 def _disc(q: Real) -> Real:
@@ -106,12 +109,17 @@ class Phantom:
             Signal of each tissue; air is zero unless it is given.
         """
         total = np.zeros(np.broadcast_shapes(*(np.shape(axis) for axis in k)), np.complex128)
+        for region, contrast in self.contrasts(values):
+            total += contrast * region.spectrum(k)
+        return total
+
+    def contrasts(self, values: Mapping[str, complex]) -> Iterator[tuple[Region, complex]]:
+        """Yield the regions that differ from what is around them, and by how much."""
         for region in self.regions:
             around = self.regions[region.parent].tissue if region.parent >= 0 else BACKGROUND
             contrast = values.get(region.tissue, 0.0) - values.get(around, 0.0)
             if contrast:
-                total += contrast * region.spectrum(k)
-        return total
+                yield region, contrast
 
     def labels(self, points_m: Sequence[Any]) -> npt.NDArray[np.int16]:
         """Index into `tissues` at broadcastable coordinates x, y[, z]."""

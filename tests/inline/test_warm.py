@@ -30,6 +30,7 @@ SMALL = {"coils": 4, "matrix": 32}
 SCANS = [
     ("cartesian", {"acceleration": 2, **SMALL}),
     ("cartesian", SMALL),
+    ("dti", {**SMALL, "averages": 1, "directions": 6}),
     ("epi", SMALL),
     ("ct", {"matrix": 32, "columns": 64, "views": 64}),
 ]

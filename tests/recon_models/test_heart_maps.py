@@ -51,6 +51,7 @@ def test_breathing_moves_the_heart_by_its_depth_and_leaves_the_chest_wall():
     assert not displacement([np.array([0.0, 0.09, -0.1]), np.array([0.08, 0.0, 0.0])], breath).any()
     inside = displacement(np.array([[0.0], [0.03]]) + middle[:, None], breath)[:, 0]
     assert np.linalg.norm(inside - displacement(middle, breath)) > 2e-4  # not a mere shift
+    assert np.linalg.norm(displacement([-0.068, 0.004], breath)) > 5.5e-3  # the liver goes further than the heart
     assert not displacement(middle, STILL).any()
 
 

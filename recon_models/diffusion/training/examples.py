@@ -1,6 +1,9 @@
 """Write the scans of hearts that the networks learn from.
 
-    python -m recon_models.diffusion.training.examples FOLDER --hearts 1500
+    python -m recon_models.diffusion.training.examples TENSORS --hearts 1600
+    python -m recon_models.diffusion.training.examples IMAGES --hearts 1200 --tensornet RUN
+
+The first is for the tensor network, the second, which needs the first's result, for the noise network.
 
 Each heart is drawn by `recon_models.physics.ventricle`, scanned under conditions that are drawn as well (spin echo or
 stimulated echo, 6 to 12 directions, 1 to 5 repetitions, SNR 5 to 28, uneven noise, a phase for every shot, breath-holds
@@ -13,17 +16,19 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from recon_models.diffusion import denoise, refine
 from recon_models.diffusion.averaging import without_phase
 from recon_models.diffusion.btable import BTable
-from recon_models.diffusion.frame import in_frame, wall_frame
+from recon_models.diffusion.frame import from_frame, in_frame, wall_frame
 from recon_models.diffusion.mppca import mppca
-from recon_models.diffusion.tensor import UNIT, fit_wls
+from recon_models.diffusion.tensor import UNIT, explained, fit_wls
+from recon_models.diffusion.training.networks import build
 from recon_models.physics.diffusion import Conditions, acquired, spin_echo_table, steam_table, weighted_signals
 from recon_models.physics.ventricle import Ventricle, random_heart
 
@@ -59,42 +64,67 @@ def main() -> None:
     """Write the scans, a hundred to a file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--hearts", type=int, default=1500)
+    parser.add_argument("--hearts", type=int, default=1600)
+    parser.add_argument("--tensornet", type=Path, help="the folder it was trained in")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
+    network = None if args.tensornet is None else trained(args.tensornet)
     for first in range(0, args.hearts, 100):
         path = args.folder / f"hearts{first:05}.npz"
         if path.exists():
             continue
-        examples = [example(np.random.default_rng([2022, n])) for n in range(first, min(first + 100, args.hearts))]
+        numbers = range(first, min(first + 100, args.hearts))
+        examples = [example(np.random.default_rng([2022, n]), network) for n in numbers]
         stacked = {key: np.stack([one[key] for one in examples]) for key in examples[0]}
         np.savez(path.with_suffix(".part.npz"), **stacked)  # type: ignore[arg-type]
         path.with_suffix(".part.npz").replace(path)
         print(path.name, flush=True)  # noqa: T201 - progress of a script
 
 
-def example(random: np.random.Generator) -> dict[str, npt.NDArray[np.float16]]:
-    """Return what either network sees of one scan, and what it is to say.
+def trained(run: Path) -> Any:
+    """Return the tensor network that was trained in a folder."""
+    torch.set_num_threads(1)
+    network = build("tensornet")
+    network.load_state_dict(torch.load(run / "tensornet.pt", weights_only=True)["network"])
+    return network.eval()
 
-    Two images of a scan are kept for the denoiser, one of them weighted for certain.
+
+def example(random: np.random.Generator, network: Any = None) -> dict[str, npt.NDArray[np.float16]]:
+    """Return what a network sees of one scan, and what it is to say.
+
+    Parameters
+    ----------
+    random
+        Draws everything.
+    network
+        The tensor network, for an example of the noise network; of that four images of a scan are kept.
     """
     scan = drawn(random)
+    heart = scan.heart
+    found: dict[str, npt.NDArray[np.floating]] = {"wall": heart.wall.astype(np.float64) + heart.lesion}
+    seen, tensor = tensors(scan, network)
+    if network is None:
+        found |= {"maps": seen, "truth": in_frame(heart.tensor, wall_frame(heart.s0.shape, heart.centre)) / UNIT}
+    else:
+        modelled = explained(tensor, scan.averages, scan.table)
+        images, scale = denoise.features(scan.averages, modelled, scan.noise, scan.table)
+        chosen = random.permutation(len(images))[:4]
+        found |= {"images": images[chosen], "clean": scan.clean[chosen] / scale}
+    return {key: np.asarray(np.clip(value, -60000, 60000), np.float16) for key, value in found.items()}
+
+
+def tensors(scan: Scan, network: Any) -> tuple[npt.NDArray[np.float32], Real]:
+    """Return what the tensor network sees of a scan, and its tensor, (6, y, x) m^2/s; that of MPPCA without one."""
     measured = fit_wls(scan.averages, scan.table, noise=scan.noise)
     denoised = fit_wls(scan.denoised, scan.table)
-    weighted = scan.averages[~scan.table.unweighted].mean(axis=0)
-    heart = scan.heart
-    truth = in_frame(heart.tensor, wall_frame(heart.s0.shape, heart.centre)) / UNIT
-    images, scale = denoise.features(scan.averages, scan.denoised, scan.noise, scan.table)
-    weighted_ones = np.flatnonzero(~scan.table.unweighted)
-    chosen = [int(random.integers(len(images))), int(random.choice(weighted_ones))]
-    found: dict[str, npt.NDArray[np.floating]] = {
-        "maps": refine.features(measured, denoised, weighted, heart.centre),
-        "truth": truth,
-        "wall": heart.wall.astype(np.float64) + heart.lesion,
-        "images": images[chosen],
-        "clean": scan.clean[chosen] / scale,
-    }
-    return {key: np.asarray(np.clip(value, -60000, 60000), np.float16) for key, value in found.items()}
+    weighted, heart = scan.averages[~scan.table.unweighted].mean(axis=0), scan.heart
+    seen = refine.features(measured, denoised, weighted, heart.centre)
+    if network is None:
+        return seen, denoised.tensor
+    with torch.no_grad():
+        correction = network(torch.from_numpy(seen[None]))[0].numpy()
+    frame = wall_frame((heart.s0.shape[0], heart.s0.shape[1]), heart.centre)
+    return seen, from_frame((seen[6:12] + correction).astype(np.float64), frame) * UNIT
 
 
 def drawn(random: np.random.Generator) -> Scan:

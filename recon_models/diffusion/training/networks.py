@@ -69,7 +69,7 @@ class NoiseNet(nn.Module):  # type: ignore[misc,unused-ignore]
         nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the noise; before any training that MPPCA would take out."""
+        """Return the noise; before any training all that the model does not explain."""
         at = images
         for layer in self.layers[:-1]:
             at = torch.relu(layer(at))

@@ -1,10 +1,12 @@
 """Train one network on the scans of `examples`; interrupted, it goes on from its last checkpoint.
 
-    python -m recon_models.diffusion.training.train tensornet HEARTS OUTPUT --minutes 12
+    python -m recon_models.diffusion.training.train tensornet TENSORS OUTPUT --minutes 14
+    python -m recon_models.diffusion.training.train noisenet IMAGES OUTPUT --minutes 12
 
 Of the tensor network the absolute error of the tensor and that of FA count, in the muscle alone, in units of how
-uncertain MD is, so that a good scan counts as much as a poor one; of the noise network the squared error in units of
-the noise, everywhere, in the muscle ten times. Hearts are turned and mirrored: in the
+uncertain MD is, so that a good scan counts as much as a poor one; and the means over sick and over healthy muscle, or
+small lesions would fade. Of the noise network the squared error in units of the noise counts, everywhere, in the
+muscle ten times. Hearts are turned and mirrored: in the
 wall's frame a quarter turn is one of the pixels only, and a mirror changes the sign of what is circumferential.
 """
 
@@ -29,6 +31,7 @@ _BATCH: Final = 8
 _RATE: Final = 2e-3
 _LESION: Final = 2.0  # weight of sick muscle: there is little of it
 _ANISOTROPY: Final = 0.5  # weight of FA's error
+_REGION: Final = 0.7  # weight of the means over sick and healthy muscle
 _SURE: Final = 0.05  # um^2/ms, uncertainty of MD below which scans do not count for more
 _AROUND: Final = 0.1  # weight of what is not muscle, for the noise network
 _VALIDATION: Final = 64
@@ -93,7 +96,7 @@ class Hearts:
         return [seen, seen[:1] - clean, weight]
 
     def _turned(self, name: str, n: int, random: np.random.Generator) -> list[npt.NDArray[np.float32]]:
-        sides, turn = self._pair(name, n, int(random.integers(2))), int(random.integers(4))
+        sides, turn = self._pair(name, n, int(random.integers(4))), int(random.integers(4))
         sides = [np.rot90(side, turn, (1, 2)) for side in sides]
         if random.random() < (_MIRRORED if name == "tensornet" else 0.5):
             sides = [side[:, :, ::-1] for side in sides]
@@ -112,7 +115,17 @@ def loss(name: str, network: Any, seen: Tensor, target: Tensor, weight: Tensor) 
     error = (tensor - target).abs().mean(1, keepdim=True)
     error = error + _ANISOTROPY * (anisotropy(tensor) - anisotropy(target)).abs()
     uncertain = (weight * seen[:, 14:15]).sum((1, 2, 3), keepdim=True) / weight.sum((1, 2, 3), keepdim=True)
-    return (weight * error / (uncertain + _SURE)).sum() / weight.sum()
+    plain = (weight * error / (uncertain + _SURE)).sum() / weight.sum()
+    ill, well = (weight > 1).float(), (weight == 1).float()
+    return plain + _REGION * (_bias(tensor, target, ill, uncertain) + _bias(tensor, target, well, uncertain))
+
+
+def _bias(tensor: Tensor, target: Tensor, region: Tensor, uncertain: Tensor) -> Tensor:
+    """Return by how much the mean over a region is off, tensor and FA: a lesion must not fade into its surroundings."""
+    size = region.sum((1, 2, 3)).clamp(min=1)
+    off = ((tensor - target) * region).sum((2, 3)) / size[:, None]
+    off_fa = ((anisotropy(tensor) - anisotropy(target)) * region).sum((1, 2, 3)) / size
+    return ((off.abs().mean(1) + _ANISOTROPY * off_fa.abs()) / (uncertain[:, 0, 0, 0] + _SURE)).mean()
 
 
 def anisotropy(tensor: Tensor) -> Tensor:
@@ -159,12 +172,12 @@ def _steps(
 
 
 def _report(name: str, network: Any, hearts: Hearts, output: Path, step: int, taken: float) -> None:
-    """Append the validation loss, and beside it that of changing nothing, which is MPPCA's."""
+    """Append the validation loss, and beside it that of changing nothing, which is what is known before."""
     sides = hearts.validation(name)
     with torch.no_grad():
         found = float(loss(name, network, *sides))
         before = float(loss(name, build(name), *sides))
-    line = {"step": step, "minutes": round(taken / 60, 2), "loss": round(found, 5), "MPPCA": round(before, 5)}
+    line = {"step": step, "minutes": round(taken / 60, 2), "loss": round(found, 5), "before": round(before, 5)}
     with (output / f"{name}.log").open("a") as log:
         log.write(json.dumps(line) + "\n")
 

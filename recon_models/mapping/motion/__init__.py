@@ -1,0 +1,1 @@
+"""Motion between the images of a map: registration to synthetic images, by gradients or by a network, and its guard."""
