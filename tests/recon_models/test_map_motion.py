@@ -276,7 +276,7 @@ def test_a_pixel_that_is_no_number_has_no_curve_and_its_neighbours_keep_theirs()
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("subject", [0, 1, 2])
-def test_measured_series_fit_no_worse_and_the_first_image_of_two_subjects_comes_back(real_data, subject):
+def test_curves_explain_measured_series_no_worse_after_registration(real_data, subject):
     """Evaluation only: no setting was chosen on these. Pixels are about 2.1 mm."""
     data = scipy.io.loadmat(real_data / "t1_molli_cardiac" / "t1net_precontrast_3subjects.mat")["test"][0, 0]
     images = np.moveaxis(data["input"][subject, 0].astype(np.float32), -1, 0)
