@@ -85,10 +85,10 @@ def moved(shift_m: Real, beats: Sequence[int], limits: Limits) -> tuple[float, F
     )
 
 
-def disagreement(
-    network: Mapping[str, Any], classical: Mapping[str, Any], tissue: npt.NDArray[np.bool_], limits: Limits
-) -> list[Finding]:
-    """Return where a network's maps are farther from the dictionary's than nuisances explain.
+def differences(
+    network: Mapping[str, Any], classical: Mapping[str, Any], tissue: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    """Return the median relative difference of a network's maps from the dictionary's; infinite if one is no number.
 
     Parameters
     ----------
@@ -96,16 +96,20 @@ def disagreement(
         Maps (y, x) by quantity, in the same unit.
     tissue
         (y, x) pixels that count.
-    limits
-        Thresholds; ``fingerprint network`` is the median relative difference.
     """
-    limit, found = limits["fingerprint network"], []
+    found = {}
     for quantity, values in network.items():
         known = tissue & (classical[quantity] > 0)
-        if not known.any():
-            continue
-        apart = np.abs(values[known] / classical[quantity][known] - 1)
-        value = float(np.median(apart)) if np.isfinite(apart).all() else np.inf
+        if known.any():
+            apart = np.abs(values[known] / classical[quantity][known] - 1)
+            found[quantity] = float(np.median(apart)) if np.isfinite(apart).all() else np.inf
+    return found
+
+
+def disagreement(apart: Mapping[str, float], limits: Limits) -> list[Finding]:
+    """Return which of the differences are larger than those between dictionaries that are right and nearly right."""
+    limit, found = limits["fingerprint network"], []
+    for quantity, value in apart.items():
         colour = limit.colour(value)
         if colour is Severity.GREEN:
             continue

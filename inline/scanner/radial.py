@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hardware.fourier import to_image
 from inline.errors import ConfigurationError
 from inline.header import Limit, Space
 from inline.scanner import acquisitions
 from inline.scanner.description import describe
-from inline.scanner.head import FIELD_OF_VIEW_M, NOISE_LEVEL, SLICE_THICKNESS_M, Receiver, frequencies, perfect_images
+from inline.scanner.head import FIELD_OF_VIEW_M, NOISE_LEVEL, SLICE_THICKNESS_M, Receiver, frequencies
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Header, Recording, Truth
 from recon_models.noncartesian.trajectory import Spiral, golden_angles, radial, rotated
@@ -128,7 +129,7 @@ def _truth(
     """Return what a perfect scan would show in the middle of each repetition, and the receiver of the wanted SNR."""
     k = frequencies(matrix, FIELD_OF_VIEW_M)  # no oversampling: images have the noise of as many samples as pixels
     lines = (receive(body, SIGNALS, coils, kx=k, ky=k) for body in bodies)
-    images = np.stack([perfect_images(one, matrix, 1) for one in lines])
+    images = np.stack([to_image(one.transpose(1, 0, 2), (1, 2))[:, None] for one in lines])
     side = frequencies(matrix, matrix / FIELD_OF_VIEW_M)
     labels = np.stack([body.labels([side, side[:, None]]) for body in bodies])[:, None]
     covariance = noise_covariance(protocol.coils, random) * NOISE_LEVEL**2

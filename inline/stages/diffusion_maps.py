@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from inline.errors import ConfigurationError
 from inline.header import Scan
@@ -85,7 +86,7 @@ def classical(slice_: DiffusionSlice, known: Fit, context: Context) -> Result:
     there = slice_.counts > 0
     counts, table = slice_.counts[there], slice_.table.part(there)
     averages = slice_.averages()[there]
-    images, how = _denoised(averages, counts, context)
+    images, how = _denoised(averages, table, counts, context)
     fit = fit_wls(images, table, counts=counts)
     misfit = np.sqrt(np.mean(residual(averages, table, fit) ** 2, axis=0))
     whole = replace(fit, covariance=known.covariance)
@@ -94,7 +95,7 @@ def classical(slice_: DiffusionSlice, known: Fit, context: Context) -> Result:
     return Result(maps_of(whole, centre), whole, averages, table, np.asarray(misfit), reason)
 
 
-def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) -> tuple[Real, str]:
+def _denoised(averages: Real, table: BTable, counts: npt.NDArray[np.intp], context: Context) -> tuple[Real, str]:
     asked = context.parameters.get("denoise", "mppca")
     if asked not in ("mppca", "none"):
         raise ConfigurationError(f"denoise is {asked!r}; it is mppca or none")
@@ -102,7 +103,7 @@ def _denoised(averages: Real, counts: npt.NDArray[np.intp], context: Context) ->
     if asked == "none" or min(averages.shape[1:]) < 2 * _RADIUS + 1 or len(averages) >= patch:
         return averages, ""
     alike = np.sqrt(counts / counts.max())[:, None, None]  # noise of all averages is alike then, as MPPCA asks
-    denoised, _ = mppca(averages * alike, radius=_RADIUS, step=_STEP, where=_bright(averages.max(axis=0)))
+    denoised, _ = mppca(averages * alike, radius=_RADIUS, step=_STEP, where=_bright(averages, table))
     return denoised / alike, "MPPCA, "
 
 
@@ -110,7 +111,7 @@ def sent(
     slice_: DiffusionSlice, result: Result, scan: Scan, findings: Sequence[Finding], meta: Mapping[str, Any]
 ) -> Iterator[Image]:
     """Dress the maps of a slice for the console, as classical ones."""
-    maps, body = result.maps, _bright(result.fit.s0)
+    maps, body = result.maps, _bright(result.averages, result.table)
     shown: dict[str, tuple[str, Real | None, str]] = {
         "MD": ("MD", maps.md / _UNIT * body, ""),
         "FA": ("FA", np.clip(maps.fa, 0, 1) * body, ""),
@@ -165,9 +166,11 @@ def measures(slice_: DiffusionSlice, result: Result) -> dict[str, Any]:
     return values
 
 
-def _bright(s0: Real) -> Mask:
+def _bright(averages: Real, table: BTable) -> Mask:
     """Return (y, x) where there is signal to map; air would be shown as noise."""
-    return np.asarray(s0 > _DARK * np.percentile(s0, 98))
+    unweighted = averages[table.unweighted].mean(axis=0)
+    smooth = ndimage.gaussian_filter(unweighted, 1.0)  # of which no noise stands out; it reaches beyond the border
+    return np.asarray(np.minimum(unweighted, smooth) > _DARK * np.percentile(smooth, 98))
 
 
 def _inside(slice_: DiffusionSlice, angle: Real | None) -> Real | None:

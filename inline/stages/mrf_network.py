@@ -20,7 +20,7 @@ from inline.models import folders
 from inline.stages.mrf_maps import Made
 from inline.stages.mrf_plan import Plan
 from qc.finding import Finding
-from qc.fingerprint import disagreement
+from qc.fingerprint import differences, disagreement
 from qc.limits import Limits
 from recon_models.fingerprint.basis import RANK, cardiac
 from recon_models.fingerprint.dictionary import Maps
@@ -84,13 +84,16 @@ def asked_of_network(
     except HardwareError as error:
         return None, str(error), ()
     maps = _placed(tissues, classical.maps, inside)
-    findings = disagreement(
-        {"T1": maps.t1_s, "T2": maps.t2_s}, {"T1": classical.maps.t1_s, "T2": classical.maps.t2_s}, tissue, limits
+    apart = differences(
+        {"T1": maps.t1_s, "T2": maps.t2_s}, {"T1": classical.maps.t1_s, "T2": classical.maps.t2_s}, tissue
     )
+    findings = disagreement(apart, limits)
     refused = [finding.message for finding in findings if finding.threshold == limits[finding.cause].red]
     if refused:
         return None, "; ".join(refused), tuple(findings)
-    return Made(maps, model.name, "trained on simulated fingerprints; the dictionary agrees"), "", tuple(findings)
+    said = " and ".join(f"{value:.0%} of {quantity}" for quantity, value in apart.items())
+    reason = f"trained on simulated fingerprints; in the median {said} away from the dictionary"
+    return Made(maps, model.name, reason), "", tuple(findings)
 
 
 def _unlike(plan: Plan, model: Model, rr_s: npt.NDArray[np.float64]) -> str:

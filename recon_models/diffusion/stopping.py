@@ -29,6 +29,9 @@ Mask = npt.NDArray[np.bool_]
 
 _DIAGONAL: Final = (0, 6, 11, 15, 18, 20)  # of the packed upper triangle of six components
 _SURE: Final = 2.0  # standard deviations by which the estimate must lie below the limit
+_BLOOD: Final = (
+    3.0  # of the median variance: pixels at the border of a wall that hold blood know nothing of its tensors
+)
 _COMPONENTS: Final = 6
 _FREEDOM: Final = 7
 """Images that the fit uses up."""
@@ -60,8 +63,10 @@ def tensor_error(
     """
     if fit.covariance is None or not where.any():
         return math.nan
-    parts = fit.covariance[list(_DIAGONAL)][:, where]
-    expected = float(np.mean(parts[:3].sum(axis=0) + 2 * parts[3:].sum(axis=0)))
+    parts = fit.covariance[list(_DIAGONAL)]
+    variance = parts[:3].sum(axis=0) + 2 * parts[3:].sum(axis=0)
+    where = where & (variance <= _BLOOD * np.median(variance[where]))
+    expected = float(np.mean(variance[where]))
     size = float(np.mean(squared_norm(fit.tensor[:, where])))
     expected *= _raised(noise, left, where)
     return math.sqrt(expected / (size - expected)) if size > expected else math.inf

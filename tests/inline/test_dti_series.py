@@ -21,7 +21,7 @@ from inline.scan import Context, Counters, Geometry, Image
 from inline.scanner.client import converse
 from inline.scanner.description import describe
 from inline.scanner.simulate import simulate
-from inline.stages.weighting import Weighting, to_image
+from inline.stages.weighting import Weighting
 from recon_models.diffusion.btable import SECONDS_PER_MM2
 from recon_models.diffusion.invariants import eigensystem, fractional_anisotropy, mean_diffusivity
 from recon_models.diffusion.tensor import fit_wls
@@ -31,6 +31,11 @@ from recon_models.physics.ventricle import random_heart
 AXIAL = Geometry((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.16, 0.16, 0.008))
 OBLIQUE = replace(AXIAL, read=(0.6, 0.8, 0.0), phase=(-0.8, 0.6, 0.0))
 TABLE = spin_echo_table(12)
+
+
+def axes(geometry):
+    """The image's x, y and z in the patient's axes, as rows."""
+    return np.array([geometry.read, geometry.phase, geometry.slice])
 
 
 def heart():
@@ -43,7 +48,7 @@ def series(geometry=AXIAL, table=TABLE, meta=True, repetitions=1, noise=0.0):
     images = []
     for repetition in range(repetitions):
         for entry, signal in enumerate(clean):
-            axis = to_image(geometry).T @ table.directions[entry]
+            axis = table.directions[entry] @ axes(geometry)
             stated = {"DiffusionBValue": str(table.b[entry] / SECONDS_PER_MM2)}
             stated["DiffusionGradientOrientation"] = [str(part) for part in axis]
             pixels = np.abs(signal + noise * random.standard_normal(signal.shape)).astype(np.float32)[None, None]
@@ -122,7 +127,7 @@ AXES = np.concatenate((np.zeros((1, 3)), directions(12)))
 
 def test_header_states_the_table_in_the_patients_axes():
     silent, _ = series(OBLIQUE, meta=False)
-    turned = AXES @ to_image(OBLIQUE)
+    turned = AXES @ axes(OBLIQUE)
     np.testing.assert_allclose(maps(silent, header(B, turned))[0]["FA"], maps(series(OBLIQUE)[0])[0]["FA"], atol=2e-3)
 
 

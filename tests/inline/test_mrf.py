@@ -141,8 +141,10 @@ def test_trains_that_share_a_heart_beat_make_the_map_grey(regular):
         header = readouts[number].header.copy()
         header["physiology_time_stamp"][0] += ticks
         wrong[number] = replace(readouts[number], header=header)
+    del wrong[100]  # amber by itself
     images, findings = mapped(wrong, scan)
     assert "14 R waves were told of where the sequence waits for 15" in findings[0].message
+    assert causes(findings) == ["rhythm unknown", "arms missing"]
     assert all(finding.severity is Severity.GREY for finding in images[0, "T2"].findings)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from qc.finding import Severity
-from qc.fingerprint import disagreement, moved, shifts
+from qc.fingerprint import differences, disagreement, moved, shifts
 from qc.limits import SHIPPED
 
 SIDE = 32
@@ -59,10 +59,10 @@ def test_the_beats_that_lie_elsewhere_are_named():
     assert moved(shift_m, beats, SHIPPED)[1].severity is Severity.RED
 
 
-@pytest.mark.parametrize(("part", "expected"), [(1.05, []), (1.15, [0.12]), (1.5, [0.2]), (np.nan, [0.2])])
+@pytest.mark.parametrize(("part", "expected"), [(1.05, []), (1.15, [0.08]), (1.5, [0.2]), (np.nan, [0.2])])
 def test_a_network_far_from_the_dictionary_is_said(part, expected):
     classical = {"T1": np.full((4, 4), 1.0), "T2": np.full((4, 4), 0.05)}
     network = {"T1": classical["T1"], "T2": classical["T2"] * part}
-    found = disagreement(network, classical, np.ones((4, 4), bool), SHIPPED)
+    found = disagreement(differences(network, classical, np.ones((4, 4), bool)), SHIPPED)
     assert [finding.threshold for finding in found] == expected
     assert all("T2" in finding.message for finding in found)

@@ -262,9 +262,21 @@ def test_a_field_that_is_no_number_reads_no_memory_beyond_the_image():
     assert np.isfinite(warp(np.ones((1, 9, 11), np.float32), fields)).all()
 
 
+def test_a_pixel_that_is_no_number_has_no_curve_and_its_neighbours_keep_theirs():
+    images = np.abs(hold()[0]).astype(np.float32)
+    synthetic, misfit = groupwise.likest(images, recovery(TIMES_S))
+    images[3, 10, 20] = np.nan
+    broken, left = groupwise.likest(images, recovery(TIMES_S))
+    assert np.isnan(left[10, 20])
+    elsewhere = np.ones(SHAPE, bool)
+    elsewhere[10, 20] = False
+    np.testing.assert_array_equal(broken[:, elsewhere], synthetic[:, elsewhere])
+    np.testing.assert_array_equal(left[elsewhere], misfit[elsewhere])
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("subject", [0, 1, 2])
-def test_measured_series_fit_no_worse_and_the_first_image_of_two_subjects_comes_back(real_data, subject):
+def test_curves_explain_measured_series_no_worse_after_registration(real_data, subject):
     """Evaluation only: no setting was chosen on these. Pixels are about 2.1 mm."""
     data = scipy.io.loadmat(real_data / "t1_molli_cardiac" / "t1net_precontrast_3subjects.mat")["test"][0, 0]
     images = np.moveaxis(data["input"][subject, 0].astype(np.float32), -1, 0)

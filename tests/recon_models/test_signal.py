@@ -67,6 +67,15 @@ def test_the_phase_of_the_pulses_is_taken_out(off_hz):
     np.testing.assert_allclose(turned, plain, atol=1e-6)
 
 
+def test_pulses_whose_phase_advances_see_spins_that_lag_behind():
+    """A phase that grows by d each TR is a frame that turns: on resonance, spins are off by -d / (2 pi TR) in it."""
+    advance = 0.4
+    tissue, lagging = Tissue(T1, T2), Tissue(T1, T2, -advance / (2 * np.pi * 5e-3))
+    advancing = received((train(60, 40, balanced=True, phases=advance * np.arange(60)),), tissue)
+    np.testing.assert_allclose(advancing, received((train(60, 40, balanced=True),), lagging), atol=1e-5)
+    assert np.abs(advancing.imag).max() > 0.1
+
+
 def test_look_locker_recovers_with_t1_star():
     flip, tr = np.deg2rad(8), 10e-3
     signal = received(

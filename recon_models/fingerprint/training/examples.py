@@ -1,34 +1,36 @@
 """Write what the network is trained on: coefficients of simulated tissues, and residuals of aliasing.
 
-    python -m recon_models.fingerprint.training.examples FOLDER --rhythms 1800 --scenes 80
+    python -m recon_models.fingerprint.training.examples FOLDER --rhythms 1800 --tissues 256 --scenes 80
+    python -m recon_models.fingerprint.training.examples FOLDER --rhythms 2000 --kinds af missed --seed 2022 --scenes 0
 
-Every rhythm is that of another patient, a quarter of each kind, with tissues of its own; every scene another slice in
-another rhythm. The parts are put together anew in each step of training (`train`). A number of 0 leaves a part
-as it is.
+Every rhythm is that of another patient, with tissues of its own; every scene another slice in another rhythm. The parts
+are put together anew in each step of training (`train`). A number of 0 leaves a part as it is;
+each seed has a file of tissues of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from recon_models.fingerprint.basis import RANK, cardiac
+from hardware.threads import cores
+from recon_models.fingerprint.basis import cardiac
 from recon_models.fingerprint.description import shipped
 from recon_models.fingerprint.training import scenes
 from recon_models.physics.profile import Profile, of_pulse
-from recon_models.physics.rhythm import KINDS, intervals
+from recon_models.physics.rhythm import KINDS, Kind, intervals
 from recon_models.physics.sequence import Tissue
 from recon_models.physics.signal import received
 
 Real = npt.NDArray[np.float32]
 
-TISSUES: Final = 256
-"""Of each rhythm."""
 RATE_PER_MIN: Final = (45.0, 115.0)
 B1: Final = (0.8, 1.2)
 EFFICIENCY: Final = (0.92, 1.0)
@@ -43,28 +45,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rhythms", type=int, default=1800)
+    parser.add_argument("--tissues", type=int, default=64, help="of each rhythm")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of rhythms, in turn")
+    parser.add_argument("--seed", type=int, default=2021)
     parser.add_argument("--scenes", type=int, default=80)
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.scenes:
         np.savez(args.folder / "aliasing.npz", residual=aliasing(args.scenes, np.random.default_rng(48)))
     if args.rhythms:
-        rr, t1, t2, coefficients = fingerprints(args.rhythms, np.random.default_rng(2021))
-        np.savez(args.folder / "tissues.npz", rr_s=rr, t1_s=t1, t2_s=t2, coefficients=coefficients)
+        rr, t1, t2, coefficients = fingerprints(args.rhythms, args.tissues, args.kinds, args.seed)
+        np.savez(args.folder / f"tissues{args.seed}.npz", rr_s=rr, t1_s=t1, t2_s=t2, coefficients=coefficients)
 
 
-def fingerprints(rhythms: int, random: np.random.Generator) -> tuple[Real, Real, Real, Real]:
+def fingerprints(rhythms: int, tissues: int, kinds: list[Kind], seed: int) -> tuple[Real, Real, Real, Real]:
     """Return RR intervals (rhythms, 15), T1 and T2 (rhythms, tissues), and coefficients (rhythms, tissues, 24)."""
-    description, basis = shipped("cardiac"), cardiac()
-    rr, t1, t2 = np.empty((rhythms, 15), np.float32), *np.empty((2, rhythms, TISSUES), np.float32)
-    coefficients = np.empty((rhythms, TISSUES, RANK), np.float32)
-    for n in range(rhythms):
-        rr[n] = intervals(KINDS[n % len(KINDS)], 15, random, random.uniform(*RATE_PER_MIN))
-        tissue = population(TISSUES, random)
-        t1[n], t2[n] = tissue.t1_s, tissue.t2_s
-        signals = received(description.sequence(rr[n]), tissue, profile=pulse(random), states=_STATES)
-        coefficients[n] = signals.real @ basis
-    return rr, t1, t2, coefficients
+
+    def patient(number: int) -> tuple[Real, Real, Real, Real]:
+        random = np.random.default_rng([seed, number])
+        rr = intervals(kinds[number % len(kinds)], 15, random, random.uniform(*RATE_PER_MIN))
+        tissue = population(tissues, random)
+        signals = received(shipped("cardiac").sequence(rr), tissue, profile=pulse(random), states=_STATES)
+        t1, t2 = np.asarray(tissue.t1_s, np.float32), np.asarray(tissue.t2_s, np.float32)
+        return np.asarray(rr, np.float32), t1, t2, np.asarray(signals.real @ cardiac(), np.float32)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        rr, t1, t2, coefficients = zip(*pool.map(patient, range(rhythms)), strict=True)
+    return np.stack(rr), np.stack(t1), np.stack(t2), np.stack(coefficients)
 
 
 def population(number: int, random: np.random.Generator) -> Tissue:
@@ -82,11 +89,16 @@ def population(number: int, random: np.random.Generator) -> Tissue:
 
 def pulse(random: np.random.Generator) -> Profile:
     """Draw a slice profile around the described one."""
+    return _pulse(round(random.uniform(*TIME_BANDWIDTH), 2))
+
+
+@cache
+def _pulse(time_bandwidth: float) -> Profile:
     described = shipped("cardiac").slice
     if described is None:
         raise ValueError("the cardiac sequence describes no pulse")
     flip = float(np.deg2rad(described.flip_deg))
-    return of_pulse(flip, duration_s=described.duration_s, time_bandwidth=random.uniform(*TIME_BANDWIDTH))
+    return of_pulse(flip, duration_s=described.duration_s, time_bandwidth=time_bandwidth)
 
 
 def aliasing(number: int, random: np.random.Generator) -> npt.NDArray[np.complex64]:

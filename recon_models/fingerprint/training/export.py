@@ -27,7 +27,7 @@ from recon_models.fingerprint.training.train import Network
 from recon_models.physics.rhythm import LONGEST_S, SHORTEST_S
 
 NAME: Final = "fingerprint"
-VERSION: Final = "0.9"
+VERSION: Final = "1.0"
 OPSET: Final = 17
 DATA: Final = Data(
     name="simulated fingerprints and slices; no measured data",

@@ -29,14 +29,15 @@ from recon_models.fingerprint.basis import RANK
 from recon_models.fingerprint.network import OUTPUTS, WIDTH, features
 
 _BATCH: Final = 2048
-_RATE: Final = 1.5e-3
 _CLEAN: Final = 0.2
 _ALIASED: Final = 0.5
 _NOISE: Final = (0.002, 0.06)
 _STRENGTH: Final = 1.3
 _BETA: Final = 0.5
+_ROW: Final = 64
+"""Tissues of one rhythm that stand together."""
 _HELD_OUT: Final = 20
-"""One rhythm in so many is kept for validation."""
+"""So many rows out of the square of it are kept for validation."""
 
 Real = npt.NDArray[np.float32]
 
@@ -70,14 +71,18 @@ class Examples:
     """Fingerprints and residuals in memory, and batches of them."""
 
     def __init__(self, folder: Path) -> None:
-        with np.load(folder / "tissues.npz") as file:
-            self.rr, self.t1, self.t2 = file["rr_s"], file["t1_s"], file["t2_s"]
-            self.coefficients = file["coefficients"]
+        files = [np.load(path) for path in sorted(folder.glob("tissues*.npz"))]
+        rows = [len(file["t1_s"].reshape(-1, _ROW)) // len(file["rr_s"]) for file in files]
+        self.rr = np.concatenate([np.repeat(file["rr_s"], n, axis=0) for file, n in zip(files, rows, strict=True)])
+        self.t1, self.t2 = (
+            np.concatenate([file[name].reshape(-1, _ROW) for file in files]) for name in ("t1_s", "t2_s")
+        )
+        self.coefficients = np.concatenate([file["coefficients"].reshape(-1, _ROW, RANK) for file in files])
         with np.load(folder / "aliasing.npz") as file:
             self.residual = file["residual"]
         self.length = np.linalg.norm(self.coefficients, axis=-1)
         self.usual = float(np.sqrt(np.mean(self.length**2)))
-        held_out = np.arange(len(self.rr)) % _HELD_OUT == 0
+        held_out = np.arange(len(self.rr)) // _HELD_OUT % _HELD_OUT == 0
         self.training, self.validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def batch(self, random: np.random.Generator, number: int, *, validation: bool = False) -> tuple[Tensor, Tensor]:
@@ -122,19 +127,23 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="of learning, at the beginning")
+    parser.add_argument("--start", type=Path, help="weights to begin with, of an earlier run")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     args.output.mkdir(parents=True, exist_ok=True)
-    train(Examples(args.examples), args.output, args.minutes * 60, args.seed)
+    train(Examples(args.examples), args.output, args.minutes * 60, args.seed, args.rate, args.start)
 
 
-def train(examples: Examples, output: Path, seconds: float, seed: int) -> None:
+def train(examples: Examples, output: Path, seconds: float, seed: int, rate: float, start: Path | None = None) -> None:
     """Train, write ``fingerprint.pt`` every minute and a line of progress with it."""
     random = np.random.default_rng(seed)
     first = examples.batch(random, 20_000)[0]
     network = Network(first.mean(0), first.std(0) + 1e-3)
-    optimiser = torch.optim.Adam(network.parameters(), _RATE)
+    if start is not None:
+        network.load_state_dict(torch.load(start, weights_only=True)["network"])
+    optimiser = torch.optim.Adam(network.parameters(), rate)
     path, spent, step = output / "fingerprint.pt", 0.0, 0
     if path.exists():
         kept = torch.load(path, weights_only=True)
@@ -144,10 +153,9 @@ def train(examples: Examples, output: Path, seconds: float, seed: int) -> None:
         random = np.random.default_rng([seed, step])
     started, said = time.monotonic() - spent, spent
     while spent < seconds:
+        cosine = 0.002 + 0.499 * (1 + math.cos(math.pi * spent / seconds))
         for group in optimiser.param_groups:
-            group["lr"] = (
-                _RATE * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * spent / seconds))) * min(1, (step + 1) / 300)
-            )
+            group["lr"] = rate * cosine * min(1, (step + 1) / 300)
         given, truth = examples.batch(random, _BATCH)
         optimiser.zero_grad()
         loss(network(given), truth).backward()

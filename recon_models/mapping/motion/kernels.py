@@ -173,43 +173,13 @@ def step(windowed: Any, flat: Any, ridge: Any, longest: Any, fields: Any) -> Non
                 fields[n, 1, y, x] += shorten * v
 
 
-@compiled("void(f4[:,:,::1], f4[:,::1], f4, f4[:,:,::1])")
-def predict(images: Any, templates: Any, own: Any, synthetic: Any) -> None:
-    """Predict each pixel of each image from the likest template, (templates, n) of norm 1, of its series.
-
-    In the fit the image that is predicted weighs ``own``, the others 1.
-    """
-    count, height, width = images.shape
-    less = np.float32(1) - own
-    best, value = np.empty((count, width), np.float32), np.empty((count, width), np.float32)
-    total = np.empty(width, np.float32)
-    for y in range(height):
-        best[:], value[:] = -1.0, 0.0
-        for g in range(len(templates)):
-            total[:] = 0.0
-            for n in range(count):
-                weight, row = templates[g, n], images[n, y]
-                for x in range(width):
-                    total[x] += weight * row[x]
-            for n in range(count):
-                weight, row, most, found = templates[g, n], images[n, y], best[n], value[n]
-                norm = np.float32(1) / (np.float32(1.000001) - less * weight * weight)
-                for x in range(width):
-                    projection = total[x] - less * weight * row[x]
-                    likeness = projection * projection * norm
-                    better = likeness > most[x]
-                    most[x] = likeness if better else most[x]
-                    found[x] = projection * norm * weight if better else found[x]
-        synthetic[:, y] = value
-
-
 @compiled("void(f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,::1])")
 def match(images: Any, templates: Any, synthetic: Any, misfit: Any) -> None:
     """Replace each pixel's series by its likest template, (templates, n) of norm 1, and say what is left, squared."""
     count, height, width = images.shape
     best, chosen, score = np.empty(width, np.float32), np.empty(width, np.int64), np.empty(width, np.float32)
     for y in range(height):
-        best[:] = -1.0
+        best[:], chosen[:] = -1.0, 0  # a pixel that is no number is like no template
         for g in range(len(templates)):
             score[:] = 0.0
             for n in range(count):
