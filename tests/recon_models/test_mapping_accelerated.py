@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.mapping_accelerated import measured_errors
+from hardware import engines
+from hardware.catalog import find
+from inline.models import folders
 from recon_models.cartesian.sense import conjugate_gradients
 from recon_models.mapping.accelerated.low_rank import locally_low_rank
 from recon_models.mapping.accelerated.series import RANK, SeriesEncoding, basis, decays, recoveries
 from recon_models.mapping.accelerated.training.pairs import example
+from recon_models.mapping.accelerated.unrolled import MODEL, OUTPUT, unrolled
 
 TIMES_S = np.r_[0.1 + 0.9 * np.arange(5), 0.18 + 0.9 * np.arange(3)]
 
@@ -90,3 +95,30 @@ def test_the_trained_loop_and_the_one_that_runs_solve_the_same_problem(made):
     turned = torch.fft.ifftshift(mixing, dim=1).to(torch.complex64)
     theirs = network.normal(torch.from_numpy(made.wanted)[None], maps, turned)[0].numpy()
     np.testing.assert_allclose(made.encoding.normal(made.wanted), theirs, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return next(one for one in find(folders()) if getattr(one, "manifest", None) and one.manifest.id == MODEL)
+
+
+def test_the_network_is_shipped_with_a_card_and_computes_what_pytorch_computed(network):
+    assert len(network.onnx()) < 2e6
+    assert "not a medical device" in network.path.with_suffix(".md").read_text()
+    expected = network.manifest.constants["expected"]
+    found = engines.load(network).run(network.manifest.golden())[OUTPUT][0]
+    assert np.sqrt(np.mean(found.astype(float) ** 2)) == pytest.approx(expected["rms"], rel=1e-4)
+    for curve, y, x, value in expected["values"]:
+        assert found[curve, y, x] == pytest.approx(value, abs=1e-3)
+
+
+def test_the_network_reads_the_septum_better_than_the_best_classical_method():
+    """One row of `benchmarks/mapping_accelerated.py`: T1 at R = 4, another chest than training's."""
+    errors = measured_errors("T1", 4, 40, 1001)
+    assert errors["network"] < 0.7 * min(errors[name] for name in ("SENSE", "L1-wavelet", "locally low rank"))
+
+
+def test_a_basis_of_another_rank_is_refused(network, made):
+    encoding = SeriesEncoding(made.encoding.sensitivities, made.encoding.masks, made.encoding.basis[:, :2])
+    with pytest.raises(ValueError, match="2 curves span the series"):
+        unrolled(encoding, made.encoding.forward(made.wanted), 0.1, made.wanted[:2], None, network)
