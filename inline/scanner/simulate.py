@@ -8,11 +8,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mapping, mrf, mrf_protocol, radial
+from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mrf_protocol, radial
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
 from recon_models.physics.motion import KINDS, Motion
+
+
+def _mapping(kind: str) -> Callable[..., Recording]:
+    """Return what records a mapping scan; the spins' kernels are loaded when it does."""
+
+    def record(**options: Any) -> Recording:
+        from inline.scanner import mapping
+
+        return mapping.record(kind, Protocol(**options))
+
+    return record
+
+
+def _fingerprint(**options: Any) -> Recording:
+    from inline.scanner import mrf  # brings the spins' kernels along
+
+    return mrf.record(mrf_protocol.Protocol(**options))
+
 
 SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "cartesian": lambda **options: cartesian.record(Protocol(**options)),
@@ -20,11 +38,11 @@ SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
     "dti": lambda **options: dti.record(dti_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
-    "molli": lambda **options: mapping.record("molli", Protocol(**options)),
-    "sasha": lambda **options: mapping.record("sasha", Protocol(**options)),
-    "t2prep": lambda **options: mapping.record("t2prep", Protocol(**options)),
-    "t2star": lambda **options: mapping.record("t2star", Protocol(**options)),
-    "mrf": lambda **options: mrf.record(mrf_protocol.Protocol(**options)),
+    "molli": _mapping("molli"),
+    "sasha": _mapping("sasha"),
+    "t2prep": _mapping("t2prep"),
+    "t2star": _mapping("t2star"),
+    "mrf": _fingerprint,
     "radial": lambda **options: radial.record(Protocol(**options)),
     "spiral": lambda **options: radial.record(Protocol(**options), "spiral"),
 }
