@@ -225,3 +225,17 @@ def test_a_slice_is_cut_out_corrected_and_put_back(tensornet):
     assert np.all(np.less(errors(found.tensor, heart), np.multiply(0.7, errors(classical, heart))))
     assert found.misfit == pytest.approx(1, abs=0.1)
     assert 0.02e-9 < found.sd_md < 0.3e-9
+
+
+def test_only_as_much_noise_is_taken_off_as_was_asked_for(tensornet):
+    heart, images, noise = scan(4, 12, averages=4)
+    engine = engines.load(MODELS["noisenet"])
+    model = explained(refined(images, noise, heart, tensornet)[0], images, TABLE)
+    usual, whole, none = (
+        denoise.without_noise(images, model, noise, TABLE, engine, strength)
+        for strength in (denoise.EIGHT_FOR_FOUR, 1.0, 0.0)
+    )
+    np.testing.assert_array_equal(none, images)
+    np.testing.assert_allclose(usual, images + (1 - np.sqrt(0.5)) * (whole - images), atol=1e-6)
+    left = np.std((usual - weighted_signals(heart.s0, heart.tensor, TABLE))[:, heart.wall])
+    assert left == pytest.approx(noise[0, 0] / np.sqrt(2), rel=0.15)
