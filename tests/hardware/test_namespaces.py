@@ -113,7 +113,7 @@ TABLE = [
     Case(fourier.to_image, lambda k: fourier.to_image(k, (1, 2)), [samples(3, 15, 12)]),
     Case(fourier.to_kspace, lambda i: fourier.to_kspace(i, (-2,)), [samples(3, 14, 12)]),
     Case(fourier.filtered, lambda i, t: fourier.filtered(i, t, (-2, -1)), [samples(3, 16, 11), weights(16, 11)]),
-    Case(fourier.convolved, lambda i, t: fourier.convolved(i, t), [samples(3, 8, 6), samples(16, 12)]),
+    Case(fourier.convolved, fourier.convolved, [samples(3, 8, 6), samples(16, 12)]),
     Case(noncartesian.combined, noncartesian.combined, [samples(3, 16, 12), maps(3, 16, 12)]),
     Case(fourier.half_spectrum, lambda v: fourier.half_spectrum(v, 20), [weights(3, 12)]),
     Case(fourier.from_half_spectrum, lambda s: fourier.from_half_spectrum(s, 20), [samples(3, 11)]),
