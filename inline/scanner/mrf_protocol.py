@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from inline.errors import ConfigurationError
 from recon_models.fingerprint.description import Description, SequenceError
-from recon_models.fingerprint.dictionary import described
 from recon_models.physics.motion import Motion
 from recon_models.physics.rhythm import KINDS
 
@@ -97,6 +96,8 @@ class Protocol:
 
     def description(self) -> Description:
         """Return what is played."""
+        from recon_models.fingerprint.dictionary import described  # brings the spins' kernels along
+
         return described(self.sequence)
 
 

@@ -8,11 +8,31 @@ from pathlib import Path
 from typing import Any, Final
 
 from inline.errors import ConfigurationError
-from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mapping, mrf, mrf_protocol, radial
+from inline.scanner import cartesian, cine, ct, ct_protocol, dti, dti_protocol, epi, mrf_protocol, radial
 from inline.scanner.faults import FAULTS, fault
 from inline.scanner.protocol import Protocol
 from inline.scanner.writer import Recording, write
 from recon_models.physics.motion import KINDS, Motion
+
+_MAPS: Final = ("molli", "sasha", "t2prep", "t2star")
+
+
+def _mapping(kind: str) -> Callable[..., Recording]:
+    """Return what records a mapping scan; the spins' kernels are loaded when it does."""
+
+    def record(**options: Any) -> Recording:
+        from inline.scanner import mapping
+
+        return mapping.record(kind, Protocol(**options))
+
+    return record
+
+
+def _fingerprint(**options: Any) -> Recording:
+    from inline.scanner import mrf  # brings the spins' kernels along
+
+    return mrf.record(mrf_protocol.Protocol(**options))
+
 
 SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "cartesian": lambda **options: cartesian.record(Protocol(**options)),
@@ -20,11 +40,8 @@ SCANS: Final[Mapping[str, Callable[..., Recording]]] = {
     "ct": lambda **options: ct.record(ct_protocol.Protocol(**options)),
     "dti": lambda **options: dti.record(dti_protocol.Protocol(**options)),
     "epi": lambda **options: epi.record(Protocol(**options)),
-    "molli": lambda **options: mapping.record("molli", Protocol(**options)),
-    "sasha": lambda **options: mapping.record("sasha", Protocol(**options)),
-    "t2prep": lambda **options: mapping.record("t2prep", Protocol(**options)),
-    "t2star": lambda **options: mapping.record("t2star", Protocol(**options)),
-    "mrf": lambda **options: mrf.record(mrf_protocol.Protocol(**options)),
+    **{kind: _mapping(kind) for kind in _MAPS},
+    "mrf": _fingerprint,
     "radial": lambda **options: radial.record(Protocol(**options)),
     "spiral": lambda **options: radial.record(Protocol(**options), "spiral"),
 }
@@ -97,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         own = kinds.add_parser(kind, help=f"see boreside simulate {kind} --help")
         own.add_argument("-o", "--output", type=Path, required=True, help="file to write")
         _ARGUMENTS.get(kind, _add_magnetic)(own)
-        if kind in mapping.QUANTITY:
+        if kind in _MAPS:
             _add_mapping(own)
         own.add_argument(
             "--motion",
@@ -172,7 +189,7 @@ def _magnetic(arguments: argparse.Namespace) -> dict[str, Any]:
     wrong = [text for text in arguments.motion if _is_mistrigger(arguments.kind, text)]
     given["faults"] = (*map(fault, arguments.fault), *map(cine.mistrigger, wrong))
     given["tr_s"], given["rr_s"] = arguments.tr * 1e-3, arguments.rr * 1e-3
-    if arguments.kind in mapping.QUANTITY:
+    if arguments.kind in _MAPS:
         given["rr_s"] = given["rr_s"] or 60.0 / arguments.heart_rate
         given["blood_t1_s"] = arguments.blood_t1 * 1e-3
     return {name: given[name] for name in Protocol.__dataclass_fields__ if name != "motion" and name in given}

@@ -97,9 +97,10 @@ class Rhythm:
         if not long + short:
             return []
         value = float(np.max(np.abs(ratio - 1)))
+        unlike = [f"{number} much {how}" for number, how in ((long, "longer"), (short, "shorter")) if number]
         message = (
-            f"{long} RR intervals are much longer and {short} much shorter than the median of "
-            f"{1e3 * np.median(found):.0f} ms; the dictionary follows them, but the heart was elsewhere in its cycle"
+            f"Of {len(found)} RR intervals {' and '.join(unlike)} than the median of {1e3 * np.median(found):.0f} ms; "
+            "the dictionary follows them, but the heart was elsewhere in its cycle"
         )
         action = "Look for blurred walls; repeat the scan if in doubt"
         return [Finding(Severity.AMBER, "RR outliers", message, action, score=value, measure="relative deviation")]

@@ -9,9 +9,9 @@ import pytest
 from streams import causes, read, run
 
 from inline.mrd.messages import Flag
-from inline.pipelines import cartesian as pipeline
 from inline.pipelines.cartesian import cartesian
 from inline.scanner.simulate import simulate
+from inline.stages import calibrated
 from inline.stages.calibration import calibrate
 
 REPLICAS = 24
@@ -79,7 +79,9 @@ def test_snr_map_is_the_image_over_its_noise(tmp_path, protocol, monkeypatch):
     """Pseudo-replicas in the sense of Robson et al., MRM 60:895 (2008): the weights are those of one scan."""
     scan, readouts = scan_of(tmp_path, **protocol)
     fitted = []
-    monkeypatch.setattr(pipeline, "calibrate", lambda kspace: fitted[0] if fitted else fitted.append(calibrate(kspace)))
+    monkeypatch.setattr(
+        calibrated, "calibrate", lambda kspace: fitted[0] if fitted else fitted.append(calibrate(kspace))
+    )
     run(cartesian, readouts, scan)
     images, (image, snr, g) = replicas(readouts, scan, parameters={"snr": "true"})
     assert [(i.quantity, i.unit) for i in images] == [("magnitude", "a.u."), ("SNR", "1"), ("g_factor", "1")]

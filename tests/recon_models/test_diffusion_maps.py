@@ -10,7 +10,7 @@ from recon_models.diffusion.frame import from_frame, in_frame, wall_frame
 from recon_models.diffusion.invariants import eigensystem, fractional_anisotropy, mean_diffusivity
 from recon_models.diffusion.maps import maps_of
 from recon_models.diffusion.tensor import Fit, fit_wls
-from recon_models.diffusion.uncertainty import UNKNOWN_RAD
+from recon_models.diffusion.uncertainty import UNKNOWN_RAD, sd_fractional_anisotropy, sd_mean_diffusivity
 from recon_models.physics.diffusion import spin_echo_table, weighted_signals
 from recon_models.physics.fibres import eigenvalues
 from recon_models.physics.ventricle import random_heart
@@ -148,3 +148,17 @@ def test_other_organs_have_no_angles():
     assert maps.ha is None
     assert maps.sd_md is None
     assert maps.colours.shape == (3, 4, 5)
+
+
+def test_covariances_between_components_count():
+    """The variance of MD is w C w for whatever C; so is that of FA with FA's slope, taken by differences."""
+    random = np.random.default_rng(3)
+    root = random.standard_normal((6, 6)) * 1e-11
+    square_of_it, weights = root @ root.T, np.array([1, 1, 1, 0, 0, 0]) / 3
+    covariance = square_of_it[np.triu_indices(6)][:, None]
+    assert sd_mean_diffusivity(covariance)[0] == pytest.approx(np.sqrt(weights @ square_of_it @ weights))
+    tensor = np.array([2.0, 1.1, 0.8, 0.2, -0.1, 0.15])[:, None] * 1e-9
+    steps = 1e-14 * np.eye(6)[:, :, None]
+    slope = [(fractional_anisotropy(tensor + s) - fractional_anisotropy(tensor - s))[0] / 2e-14 for s in steps]
+    wanted = np.sqrt(np.array(slope) @ square_of_it @ np.array(slope))
+    assert sd_fractional_anisotropy(tensor, covariance)[0] == pytest.approx(wanted, rel=1e-4)
