@@ -148,6 +148,9 @@ def acquisition(projection: Projection, time_s: float = 0.0, flags: int = 0) -> 
     return Acquisition(header, np.zeros((columns, 0), np.float32), projection.values.astype(np.complex64))
 
 
+_LEAST_VIEWS: Final = 2  # a turn of one view is the same for every angle
+
+
 def scanner_of(scan: Scan) -> Scanner:
     """Return the scanner an MRD header describes.
 
@@ -167,6 +170,8 @@ def scanner_of(scan: Scan) -> Scanner:
     axis, source, columns, rows, column, row, centre, middle, views = numbers.values()
     if not all(map(math.isfinite, numbers.values())) or min(axis, source, columns, rows, column, row, views) <= 0:
         raise ScanError(f"the CT's lengths and numbers must be finite and positive, not {numbers}")
+    if min(columns, rows) < 1 or views < _LEAST_VIEWS:
+        raise ScanError(f"a CT has a column, a row and {_LEAST_VIEWS} views a turn at least, not {numbers}")
     detector = Detector(shape, int(columns), int(rows), column * 1e-3, row * 1e-3, centre, middle)
     return Scanner(axis * 1e-3, source * 1e-3, detector, int(views))
 

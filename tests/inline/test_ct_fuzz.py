@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from ct_views import context, exact, readout, scan
 from dicom_views import views as dicom_views
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inline.dicom import storage
@@ -64,6 +64,8 @@ def test_values_may_be_anything(changes, kinds):
 
 
 @settings(max_examples=60, deadline=None)
+@example("ct_views_per_turn", "0.5")
+@example("ct_views_per_turn", "1.0")
 @given(st.sampled_from(SCANNER), st.one_of(st.floats().map(str), st.text(max_size=8), st.integers().map(str)))
 def test_parameters_of_the_scanner_may_be_anything(name, value):
     header = scan()
