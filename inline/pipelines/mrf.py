@@ -166,7 +166,7 @@ def _deep(
     context: Context,
 ) -> tuple[Made | None, str, tuple[Finding, ...]]:
     """Ask the network, if it is wanted; see `inline.stages.mrf_network.asked_of_network`."""
-    if not asked(context, "deep"):
+    if context.parameters.get("deep") != "true":  # in aliased scans with perfect inversions it reads T1 8 % long
         return None, "no network was asked for", ()
     spoilt = next((finding.cause for finding in heard if finding.cause in _WHOLE), "")
     if spoilt:
