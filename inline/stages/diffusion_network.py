@@ -26,9 +26,9 @@ from inline.stages.diffusion_maps import Result
 from inline.stages.diffusion_slice import DiffusionSlice
 from qc.guard import outside
 from recon_models.diffusion import refine
-from recon_models.diffusion.anchor import anchored
 from recon_models.diffusion.btable import SECONDS_PER_MM2
 from recon_models.diffusion.choice import Choice, choose, misfit, trained
+from recon_models.diffusion.learnt import corrected
 from recon_models.diffusion.maps import Maps, maps_of
 from recon_models.diffusion.tensor import UNIT, Fit
 from recon_models.diffusion.uncertainty import sd_mean_diffusivity
@@ -121,8 +121,7 @@ def considered(slice_: DiffusionSlice, result: Result, known: Fit, context: Cont
         return result, Verdict()
     try:
         ready = network()
-        tensor = _refined(slice_, result, known, ready, patience_s)
-        tensor = _held(slice_, result, tensor)
+        tensor = _corrected(slice_, result, known, ready, patience_s)
     except HardwareError as error:
         return result, Verdict({quantity: Choice(False, f"no network: {error}") for quantity in _FIELDS})
     sd, objections = _objections(slice_, result, known, tensor, ready.model)
@@ -132,23 +131,25 @@ def considered(slice_: DiffusionSlice, result: Result, known: Fit, context: Cont
     return replace(result, maps=_mixed(result.maps, learnt, choices, slice_)), verdict
 
 
-def _refined(slice_: DiffusionSlice, result: Result, known: Fit, ready: Network, patience_s: float) -> Real:
+def _corrected(slice_: DiffusionSlice, result: Result, known: Fit, ready: Network, patience_s: float) -> Real:
     """Return the network's tensor inside the wall, the classical one elsewhere."""
     assert slice_.wall is not None
-    tensor = result.fit.tensor
-    window = refine.Window.about(slice_.wall.centre, (tensor.shape[1], tensor.shape[2]))
+    tensor, wall = result.fit.tensor, slice_.wall
+    window = refine.Window.about(wall.centre, (tensor.shape[1], tensor.shape[2]))
     measured, denoised = (_cut(fit, window) for fit in (known, replace(result.fit, covariance=None)))
-    weighted = window.cut(result.averages[~result.table.unweighted].mean(axis=0))
-    found = refine.refined(measured, denoised, weighted, window.centre, ready.engine, patience_s)
-    return np.where(slice_.wall.mask, window.put(found, tensor), tensor)
-
-
-def _held(slice_: DiffusionSlice, result: Result, tensor: Real) -> Real:
-    """Hold the network's tensors to the MD and the anisotropy that were measured; they stay where noise is unknown."""
     noise = _noise(slice_)
-    if noise is None or not np.all(np.isfinite(tensor[:, slice_.region])):
-        return tensor
-    return anchored(tensor, result.averages, result.table, noise, slice_.region)
+    found = corrected(
+        measured,
+        denoised,
+        window.cut(result.averages),
+        result.table,
+        None if noise is None else window.cut(noise),
+        window.cut(wall.mask),
+        window.centre,
+        ready.engine,
+        patience_s,
+    )
+    return np.where(wall.mask, window.put(found, tensor), tensor)
 
 
 def _noise(slice_: DiffusionSlice) -> Real | None:

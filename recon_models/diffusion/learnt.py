@@ -14,11 +14,12 @@ from recon_models.diffusion.btable import BTable
 from recon_models.diffusion.choice import misfit
 from recon_models.diffusion.mppca import mppca
 from recon_models.diffusion.refine import Window, refined
-from recon_models.diffusion.tensor import fit_wls
+from recon_models.diffusion.tensor import Fit, fit_wls
 from recon_models.diffusion.uncertainty import sd_mean_diffusivity
 from recon_models.diffusion.wall import Wall
 
 Real = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +39,48 @@ class Learnt:
     tensor: Real
     sd_md: float
     misfit: float
+
+
+def corrected(
+    measured: Fit,
+    denoised: Fit,
+    images: Real,
+    table: BTable,
+    noise: Real | None,
+    inside: Mask,
+    centre: tuple[float, float],
+    engine: Engine,
+    deadline_s: float | None = None,
+) -> Real:
+    """Return the network's tensors of a square about the ventricle, held to what was measured.
+
+    Parameters
+    ----------
+    measured, denoised, centre, engine, deadline_s
+        As `recon_models.diffusion.refine.refined`.
+    images
+        (n, y, x) averages as measured.
+    table
+        Of the n averages.
+    noise
+        (y, x) standard deviation of the averages; None where it is unknown, and nothing is held to anything.
+    inside
+        (y, x) the wall.
+
+    Returns
+    -------
+    ndarray
+        (6, y, x) m^2/s.
+
+    Raises
+    ------
+    HardwareError
+        As `hardware.engine.Engine.run`.
+    """
+    tensor = refined(measured, denoised, images[~table.unweighted].mean(axis=0), centre, engine, deadline_s)
+    if noise is None or not np.all(np.isfinite(tensor[:, inside])):
+        return tensor
+    return anchored(tensor, images, table, noise, inside)
 
 
 def learnt(
@@ -84,9 +127,8 @@ def learnt(
     measured = fit_wls(images, table, noise=one, counts=repeats)
     alike = np.sqrt(repeats / repeats.max())[:, None, None]  # noise of all averages is alike then, as MPPCA asks
     denoised = fit_wls(mppca(images * alike, step=2)[0] / alike, table, counts=repeats)
-    weighted = images[~table.unweighted].mean(axis=0)
-    tensor = refined(measured, denoised, weighted, window.centre, engine, deadline_s)
-    tensor = anchored(tensor, images, table, one / np.sqrt(repeats.mean()), inside)
+    level = one / np.sqrt(repeats.mean())
+    tensor = corrected(measured, denoised, images, table, level, inside, window.centre, engine, deadline_s)
     assert measured.covariance is not None
     known = sd_mean_diffusivity(measured.covariance)[inside]
     off = misfit(tensor, images, table, one / np.sqrt(repeats)[:, None, None], inside)

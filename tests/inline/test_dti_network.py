@@ -14,6 +14,7 @@ from inline.errors import ConfigurationError
 from inline.pipelines.dti import dti
 from inline.scanner.simulate import simulate
 from inline.stages import diffusion_network
+from recon_models.diffusion import learnt
 
 QUANTITIES = ("MD", "FA", "HA", "E2A")
 
@@ -75,8 +76,8 @@ def test_network_that_cannot_be_run_leaves_the_classical_maps(scanned, classical
 
 @pytest.mark.parametrize("value", [np.nan, 3e-9], ids=["no numbers", "another tensor"])
 def test_tensors_that_are_wrong_are_not_sent(scanned, classical, monkeypatch, value):
-    real = diffusion_network.refine.refined
-    monkeypatch.setattr(diffusion_network.refine, "refined", lambda *a: np.full_like(real(*a), value))
+    real = learnt.refined
+    monkeypatch.setattr(learnt, "refined", lambda *a: np.full_like(real(*a), value))
     found = maps(scanned)
     np.testing.assert_array_equal(found["FA"].pixels, classical["FA"].pixels)
     assert found["FA"].method == "classical"
