@@ -73,7 +73,7 @@ def main() -> None:
     for quantity in ("T1", "T2"):
         for acceleration in (4, 8):
             for snr in (20, 40):
-                rows = [measured_errors(quantity, acceleration, snr, 1000 + seed) for seed in range(args.scans)]
+                rows = [errors_of(quantity, acceleration, snr, 1000 + seed) for seed in range(args.scans)]
                 mean = {name: float(np.mean([row[name] for row in rows])) for name in (*methods, "ms")}
                 best = min(mean[name] for name in methods[1:4])
                 shown = " | ".join(f"{mean[name]:.1f}" for name in methods)
@@ -81,7 +81,7 @@ def main() -> None:
                 print(f"| {quantity} | {acceleration} | {snr} | {shown} | {gain} |", flush=True)
 
 
-def measured_errors(quantity: str, acceleration: int, snr: float, seed: int) -> dict[str, float]:
+def errors_of(quantity: str, acceleration: int, snr: float, seed: int) -> dict[str, float]:
     scan = simulated(quantity, acceleration, snr, seed)
     wanted = _map(scan, scan.clean)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.mapping_accelerated import measured_errors
+from benchmarks.mapping_accelerated import errors_of
 from hardware import engines
 from hardware.catalog import find
 from inline.models import folders
@@ -87,16 +87,6 @@ def test_low_rank_blocks_leave_less_error_than_least_squares(made):
     assert np.linalg.norm(better - made.wanted) < 0.85 * np.linalg.norm(plain - made.wanted)
 
 
-def test_the_trained_loop_and_the_one_that_runs_solve_the_same_problem(made):
-    torch = pytest.importorskip("torch", reason="PyTorch is needed to compare with")
-    from recon_models.mapping.accelerated.training import network
-
-    maps, mixing = torch.from_numpy(made.encoding.sensitivities)[None], torch.from_numpy(made.encoding.mixing)[None]
-    turned = torch.fft.ifftshift(mixing, dim=1).to(torch.complex64)
-    theirs = network.normal(torch.from_numpy(made.wanted)[None], maps, turned)[0].numpy()
-    np.testing.assert_allclose(made.encoding.normal(made.wanted), theirs, atol=1e-4)
-
-
 @pytest.fixture(scope="module")
 def network():
     return next(one for one in find(folders()) if getattr(one, "manifest", None) and one.manifest.id == MODEL)
@@ -114,7 +104,7 @@ def test_the_network_is_shipped_with_a_card_and_computes_what_pytorch_computed(n
 
 def test_the_network_reads_the_septum_better_than_the_best_classical_method():
     """One row of `benchmarks/mapping_accelerated.py`: T1 at R = 4, another chest than training's."""
-    errors = measured_errors("T1", 4, 40, 1001)
+    errors = errors_of("T1", 4, 40, 1001)
     assert errors["network"] < 0.7 * min(errors[name] for name in ("SENSE", "L1-wavelet", "locally low rank"))
 
 

@@ -2,9 +2,9 @@
 
 It begins where the classical method ends. Stages of two steps (MoDL): the network takes what noise and aliasing is left
 out of the weights of the curves, all contrasts jointly; then conjugate gradients solve (E^H E + trust) x = E^H y +
-trust z, which brings the samples back. The network never sees k-space, and what it adds has to agree with every sample
-that was measured. Nor does it see phase: that of the first curve's weight, which is well known, is taken off before and
-put back after, so that what a tissue does is real.
+trust z, which weighs what it says against the samples; with the trust of one that it was measured with, samples pull
+where many were measured and hardly where few were. The network sees no k-space and no phase: that of the first curve's
+weight, which is well known, is taken off before and put back after, so that what a tissue does is real.
 
 Source: Aggarwal, Mani and Jacob, "MoDL: model-based deep learning architecture for inverse problems", IEEE TMI 38:394
 (2019), eq. 8 to 10.

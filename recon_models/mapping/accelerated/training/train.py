@@ -1,14 +1,10 @@
-"""Train the regulariser, first by itself, then inside of the unrolled reconstruction; interrupted, it goes on.
+"""Train the regulariser on patches of classical reconstructions; interrupted, it goes on from its last checkpoint.
 
-    python -m recon_models.mapping.accelerated.training.train OUTPUT --minutes 15 20
-
-By itself it learns, on patches, to make the weights without noise of the classical ones: many cheap steps. In the loop
-it learns what it should leave to the samples, on strips of columns, since x is sampled fully.
+    python -m recon_models.mapping.accelerated.training.train OUTPUT --minutes 30
 
 The loss is the absolute difference from the weights without noise, in units of the example's noise; later curves count
 for more: the first is the brightness, T1 is in the others. The mean of absolute values rather than squares, because
-edges would else outweigh the inside of a tissue, where a map is read. In the loop every stage has a loss, the last
-the most.
+edges would else outweigh the inside of a tissue, where a map is read.
 """
 
 from __future__ import annotations
@@ -26,30 +22,26 @@ import torch
 from torch import Tensor
 
 from recon_models.mapping.accelerated.low_rank import from_adjoint
-from recon_models.mapping.accelerated.training.network import Unrolled
+from recon_models.mapping.accelerated.training.network import Regulariser, regularised
 from recon_models.mapping.accelerated.training.pairs import Example, example
 
 _EXAMPLES: Final = 110
 _PATCH: Final = 64
 _BATCH: Final = 8
-_STRIP: Final = 64
 _RATE: Final = 1e-3
-_LOOP_RATE: Final = 7e-4
-_TRUST_RATE: Final = 1e-2
-_STAGES: Final = (0.3, 1.0)
 _CURVES: Final = (1.0, 2.0, 2.0, 2.0)
 _LEAST_NOISE: Final = 0.01
 _TOLD: Final = 50
 
 Piece = tuple[Tensor, ...]
-"""Classical weights, E^H y, sensitivities, mixing, noise and the weights that are wanted."""
+"""Classical weights, their noise, and the weights that are wanted."""
 
 
 def main() -> None:
-    """Train for some minutes of wall time in each way."""
+    """Train for some minutes of wall time."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("output", type=Path)
-    parser.add_argument("--minutes", type=float, nargs=2, default=(15, 20), metavar=("ALONE", "LOOP"))
+    parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -57,10 +49,8 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(args.seed)
     pool = _pool(args.output / "pool.pt", random)
-    network = Unrolled()
-    phases = (("alone", _alone, 60 * args.minutes[0]), ("loop", _loop, 60 * args.minutes[1]))
-    for name, losses, seconds in phases:
-        _train(name, network, losses(network, pool, random), args.output, seconds)
+    network = Regulariser()
+    _train(network, _losses(network, pool, random), args.output, 60 * args.minutes)
 
 
 def _pool(path: Path, random: np.random.Generator) -> list[Piece]:
@@ -71,18 +61,13 @@ def _pool(path: Path, random: np.random.Generator) -> list[Piece]:
 
 
 def _piece(made: Example) -> Piece:
-    start = from_adjoint(made.encoding, made.right, made.noise)
-    noise = np.full(1, made.noise, np.float32)
-    arrays = start, made.right, made.encoding.sensitivities, made.encoding.mixing, noise, made.wanted
+    arrays = from_adjoint(made.encoding, made.right, made.noise), np.full(1, made.noise, np.float32), made.wanted
     return tuple(torch.from_numpy(np.ascontiguousarray(one)) for one in arrays)
 
 
-def _train(name: str, network: Unrolled, losses: Iterator[Tensor], folder: Path, seconds: float) -> None:
+def _train(network: Regulariser, losses: Iterator[Tensor], folder: Path, seconds: float) -> None:
     """Follow the gradients of losses; what is kept are the weights and how long it took."""
-    checkpoint = folder / f"{name}.pt"
-    rate = _RATE if name == "alone" else _LOOP_RATE
-    groups = [{"params": network.regulariser.parameters()}, {"params": [network.log_trust]}]
-    optimiser, rates = torch.optim.Adam(groups, rate), (rate, _TRUST_RATE)
+    checkpoint, optimiser = folder / "regulariser.pt", torch.optim.Adam(network.parameters(), _RATE)
     state: dict[str, Any] = {"step": 0, "spent": 0.0}
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -91,8 +76,8 @@ def _train(name: str, network: Unrolled, losses: Iterator[Tensor], folder: Path,
     step, before, began = state["step"], state["spent"], time.monotonic()
     recent: list[float] = []
     while (spent := before + time.monotonic() - began) < seconds:
-        for group, most in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = float(most * 0.5 * (1 + math.cos(math.pi * min(spent / seconds, 1))))
+        for group in optimiser.param_groups:
+            group["lr"] = float(_RATE * 0.5 * (1 + math.cos(math.pi * min(spent / seconds, 1))))
         loss = next(losses)
         optimiser.zero_grad()
         loss.backward()
@@ -101,37 +86,27 @@ def _train(name: str, network: Unrolled, losses: Iterator[Tensor], folder: Path,
         recent.append(float(loss.detach()))
         step += 1
         if step % _TOLD == 0:
-            told = {"phase": name, "step": step, "minutes": spent / 60, "loss": sum(recent[-_TOLD:]) / _TOLD}
+            told = {"step": step, "minutes": spent / 60, "loss": sum(recent[-_TOLD:]) / _TOLD}
             with (folder / "progress.jsonl").open("a") as file:
                 file.write(json.dumps(told) + "\n")
             kept = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent": spent}
             torch.save(kept, checkpoint)
 
 
-def _alone(network: Unrolled, pool: list[Piece], random: np.random.Generator) -> Iterator[Tensor]:
-    """Yield the regulariser's loss on batches of patches, mirrored."""
+def _losses(network: Regulariser, pool: list[Piece], random: np.random.Generator) -> Iterator[Tensor]:
+    """Yield the loss of batches of patches, mirrored."""
     while True:
         patches = [_patch(pool[int(random.integers(len(pool)))], random) for _ in range(_BATCH)]
         given, wanted, noise = (torch.stack(side) for side in zip(*patches, strict=True))
-        yield _loss(network.regularised(given, noise[:, 0]), wanted, noise)
+        yield _loss(regularised(network, given, noise[:, 0]), wanted, noise)
 
 
 def _patch(piece: Piece, random: np.random.Generator) -> Piece:
-    start, *_, noise, wanted = piece
+    start, noise, wanted = piece
     y, x = (int(random.integers(length - _PATCH + 1)) for length in start.shape[1:])
     axes = [axis for axis in (1, 2) if random.random() < 0.5]
     given, goal = (one[:, y : y + _PATCH, x : x + _PATCH].flip(axes) for one in (start, wanted))
     return given, goal, noise
-
-
-def _loop(network: Unrolled, pool: list[Piece], random: np.random.Generator) -> Iterator[Tensor]:
-    """Yield the loss of the unrolled reconstruction on strips of columns."""
-    while True:
-        start, right, maps, mixing, noise, wanted = pool[int(random.integers(len(pool)))]
-        first = int(random.integers(start.shape[-1] - _STRIP + 1))
-        start, right, maps, wanted = (one[None, ..., first : first + _STRIP] for one in (start, right, maps, wanted))
-        found = network(start, right, maps, mixing[None], noise[None])
-        yield sum(weight * _loss(one, wanted, noise[None]) for weight, one in zip(_STAGES, found, strict=True))
 
 
 def _loss(found: Tensor, wanted: Tensor, noise: Tensor) -> Tensor:
