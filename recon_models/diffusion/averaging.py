@@ -1,4 +1,4 @@
-"""Repetitions of one weighting added up as complex numbers, each freed of its own phase first.
+"""The phase of a shot taken off, so that repetitions can be added up as complex numbers.
 
 The heart moves differently during each shot's weighting, which leaves a phase that is smooth in space and differs from
 shot to shot. A smoothed copy of the shot's own image knows it; once it is taken off, the signal is real and positive
@@ -63,38 +63,3 @@ def phase_strength(image: Complex, width: float = WIDTH) -> float:
 def _apart(image: Complex, axis: int) -> tuple[Complex, Complex]:
     length = image.shape[axis]
     return np.take(image, range(1, length), axis), np.take(image, range(length - 1), axis)
-
-
-class Averages:
-    """Averages of the entries of a table under way.
-
-    Parameters
-    ----------
-    entries
-        Of the table.
-    shape
-        (rows, columns).
-
-    Attributes
-    ----------
-    counts
-        (n,) images behind each average.
-    """
-
-    def __init__(self, entries: int, shape: tuple[int, int]) -> None:
-        self.counts = np.zeros(entries, np.intp)
-        self._sums = np.zeros((entries, *shape), np.complex64)
-
-    def add(self, entry: int, image: Complex) -> Real:
-        """Add a shot, after `without_phase`; return the average's real part, (y, x)."""
-        self._sums[entry] += image
-        self.counts[entry] += 1
-        return self.average(entry)
-
-    def average(self, entry: int) -> Real:
-        """Return the real part of one average, (y, x); zeros where nothing has come."""
-        return np.asarray(self._sums[entry].real / max(self.counts[entry], 1), np.float64)
-
-    def images(self) -> Real:
-        """Return the real parts of all averages, (n, y, x)."""
-        return np.asarray(self._sums.real / np.maximum(self.counts, 1)[:, None, None], np.float64)

@@ -33,8 +33,6 @@ _BLOOD: Final = (
     3.0  # of the median variance: pixels at the border of a wall that hold blood know nothing of its tensors
 )
 _COMPONENTS: Final = 6
-_FREEDOM: Final = 7
-"""Images that the fit uses up."""
 
 
 def tensor_error(

@@ -30,7 +30,6 @@ from recon_models.physics.profile import FLAT, Profile, of_pulse
 from recon_models.physics.schedules.timeline import Timeline, r_waves
 from recon_models.physics.sequence import Inversion, Saturation, Sequence, T2Preparation, Train, Wait
 
-FORMAT: Final = "boreside sequence 1"
 _MOST_PULSES: Final = 20_000
 
 Seconds = Annotated[float, Field(ge=0, le=60)]

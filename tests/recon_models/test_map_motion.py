@@ -10,7 +10,7 @@ import scipy.io
 
 from recon_models.mapping.motion import groupwise, kernels
 from recon_models.mapping.motion.choice import CLASSICAL, NETWORK, NONE, choose
-from recon_models.mapping.motion.curves import SATURATED, T2STAR_S, decay, recovery
+from recon_models.mapping.motion.curves import SATURATED, decay, recovery
 from recon_models.mapping.motion.fields import character, warp
 from recon_models.mapping.motion.groupwise import ONWARDS, register
 from recon_models.mapping.recovery import fit_look_locker
@@ -174,7 +174,7 @@ def test_the_likest_curve_is_the_one_of_least_squares():
         (np.abs(1 - 1.95 * np.exp(-TIMES_S / 0.9)), recovery(TIMES_S)),
         (1 - 0.97 * np.exp(-np.append(TIMES_S[:7], np.inf) / 0.9), recovery(np.append(TIMES_S[:7], np.inf), SATURATED)),
         (np.exp(-np.array([0, 0.025, 0.055]) / 0.047), decay([0, 0.025, 0.055])),
-        (np.exp(-np.arange(1, 9) * 2e-3 / 0.02), decay(np.arange(1, 9) * 2e-3, T2STAR_S)),
+        (np.exp(-np.arange(1, 9) * 2e-3 / 0.02), decay(np.arange(1, 9) * 2e-3, (0.002, 0.15))),
     ],
 )
 def test_curves_of_every_kind_of_map_are_found_among_the_templates(curve, templates):

@@ -18,7 +18,6 @@ Templates = npt.NDArray[np.float32]
 
 T1_S: Final = (0.1, 3.0)
 T2_S: Final = (0.01, 0.4)
-T2STAR_S: Final = (0.002, 0.15)
 """Ranges of apparent relaxation times, seconds."""
 INVERTED: Final = (1.9, 2.05, 2.2)
 """What a recovery makes up after an inversion, in units of where it goes: 2 if perfect, less by the inversion's
