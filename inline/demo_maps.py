@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,16 +42,17 @@ def map_exhibit(
     found = [(image, facts) for image, facts in images if facts["quantity"] in MAPS]
     if not found:
         return None
-    image, facts = found[-1]
+    image, facts = min(found, key=lambda one: _series(one[0]))
     quantity = str(facts["quantity"])
     number = int(image.header["slice"])
     with h5py.File(path) as file:
-        truth = np.asarray(file[f"truth/{quantity}"][number, 0], np.float32)
+        mapped = [name for name in MAPS if any(one["quantity"] == name for _, one in found)]
+        truths = {name: np.asarray(file[f"truth/{name}"][number, 0], np.float32) for name in mapped}
     return Exhibit(
         name,
         description,
         console.value(image)[0, 0],
-        truth,
+        truths[quantity],
         quantity,
         str(facts["unit"]),
         str(facts["qc"] or "grey"),
@@ -59,7 +60,7 @@ def map_exhibit(
         float(facts["seconds_from_last_readout_due"]),
         remarks,
         _facts(image, facts, summary),
-        _plates([one for one, _ in images if int(one.header["slice"]) == number], quantity, truth),
+        _plates([one for one in images if int(one[0].header["slice"]) == number], truths),
     )
 
 
@@ -76,31 +77,43 @@ def _facts(image: Image, facts: dict[str, Any], summary: Summary) -> dict[str, s
     return found
 
 
-def _plates(images: Sequence[Image], quantity: str, truth: Pixels) -> list[Plate]:
-    """Lay out sources, map, uncertainty and truth."""
-    by_name: dict[str, list[tuple[Pixels, dict[str, Any]]]] = {}
-    for image in images:
-        meta = dict(from_xml(image.attributes))
-        by_name.setdefault(str(meta["Quantity"]), []).append((console.value(image)[0, 0], meta))
-    sources = by_name.get("magnitude", [])
-    white = max((float(np.quantile(pixels, 0.995)) for pixels, _ in sources), default=1.0)
+def _plates(images: Sequence[tuple[Image, dict[str, Any]]], truths: Mapping[str, Pixels]) -> list[Plate]:
+    """Lay out sources, then of each quantity its maps as they came, its uncertainty and the truth."""
+    pixels = [console.value(image)[0, 0] for image, _ in images]
+    taken = [n for n, (_, facts) in enumerate(images) if facts["quantity"] == "magnitude"]
+    first = min((_series(images[n][0]) for n in taken), default=0)  # those that were moved are a series of their own
+    sources = [n for n in taken if _series(images[n][0]) == first]
+    white = max((float(np.quantile(pixels[n], 0.995)) for n in sources), default=1.0)
     some = [sources[round(at)] for at in np.linspace(0, len(sources) - 1, min(_SOURCES, len(sources)))]
-    plates = [Plate(pixels, "Source image", _time(meta), 0.0, white) for pixels, meta in some]
-    tissue = np.max([pixels for pixels, _ in sources], axis=0) > _TISSUE * white if sources else np.ones_like(truth)
-    for name, caption in ((quantity, f"{quantity} map"), (f"SD_{quantity}", "Standard deviation")):
-        for pixels, _ in by_name.get(name, [])[-1:]:
-            plates.append(_shown(pixels * tissue, name, caption))
-    plates.append(_shown(truth, quantity, "Truth"))
+    plates = [
+        Plate(pixels[n], "Source image", _time(dict(from_xml(images[n][0].attributes))), 0.0, white) for n in some
+    ]
+    tissue: Any = np.max([pixels[n] for n in sources], axis=0) > _TISSUE * white if sources else 1
+    for quantity, truth in truths.items():
+        for name, caption in ((quantity, f"{quantity} map"), (f"SD_{quantity}", "Standard deviation")):
+            for values, (_, facts) in zip(pixels, images, strict=True):
+                if facts["quantity"] == name:
+                    plates.append(_shown(values * tissue, name, caption, _arrived(facts)))
+        plates.append(_shown(truth, quantity, f"{quantity}, truth"))
     return plates
 
 
-def _shown(pixels: Pixels, quantity: str, caption: str) -> Plate:
+def _series(image: Image) -> int:
+    return int(image.header["image_series_index"])
+
+
+def _arrived(facts: Mapping[str, Any]) -> str:
+    seconds = float(facts["seconds_from_last_readout_due"])
+    return f"; {seconds:.2f} s after the last readout" if seconds >= 0 else "; while the scan ran"
+
+
+def _shown(pixels: Pixels, quantity: str, caption: str, further: str = "") -> Plate:
     look = LOOKS[quantity]
     dark, bright = max(look.center - look.width / 2, 0.0), look.center + look.width / 2
-    return Plate(pixels, caption, f"{dark:.0f} to {bright:.0f} {look.unit}", dark, bright, glowing=True)
+    return Plate(pixels, caption, f"{dark:.0f} to {bright:.0f} {look.unit}{further}", dark, bright, glowing=True)
 
 
-def _time(meta: dict[str, Any]) -> str:
+def _time(meta: Mapping[str, Any]) -> str:
     for name, words in (("InversionTime", "after inversion"), ("EchoTime", "echo time")):
         if name in meta:
             return f"{float(str(meta[name])):.0f} ms {words}"
