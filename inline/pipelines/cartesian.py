@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from inline.header import Scan
+from inline.parameters import switched
 from inline.scan import Context, Image, Item
 from inline.stages.calibrated import calibrated
 from inline.stages.imaging import imaging
@@ -51,7 +52,7 @@ def cartesian(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
     for event, kspace, calibration in calibrated(readouts, scan, context, fills=fills):
         image = image_of(event, kspace, calibration, context, next(numbers))
         yield image
-        if calibration is not None and context.parameters.get("snr") == "true":
+        if calibration is not None and switched(context.parameters, "snr", usual=False):
             yield from noise_maps(image, kspace, calibration, len(scan.encodings) + 2 * kspace.latest.encoding + 1)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from inline.header import Scan
+from inline.parameters import switched
 from inline.scan import Context, Image, Item
 from inline.stages.ct_images import Dresser
 from inline.stages.ct_plan import Plan
@@ -102,7 +103,7 @@ def _finished(
         image = quality.coloured(dresser.classical(index, pixels))
         yield image
         denoiser.take(image)
-        if context.parameters.get("noise") == "true":
+        if switched(context.parameters, "noise", usual=False):
             noise = noise_map(pixels)
             level = {"Noise_HU": round(noise_level(pixels, noise), 2)}
             map_ = quality.coloured(dresser.noise(index, noise))
@@ -111,7 +112,7 @@ def _finished(
 
 def _preview(work: Work, dresser: Dresser, quality: ViewQuality, count: int, context: Context) -> Iterator[Image]:
     """Send what the image has become so far."""
-    if context.parameters.get("preview", "true") != "true":
+    if not switched(context.parameters, "preview"):
         return
     pixels = work.preview()
     if pixels is not None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from inline.errors import ConfigurationError, ScanError
 from inline.header import Scan
+from inline.parameters import switched
 from inline.scan import Context, Image, Item
 from inline.stages.diffusion_maps import classical, measures, preview, sent
 from inline.stages.diffusion_network import considered, warm_up
@@ -71,7 +72,7 @@ def _assessed(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
     slices: dict[tuple[int, ...], DiffusionSlice] = {}
     finished: set[tuple[int, ...]] = set()
     for shot in shots(items, scan, context):
-        if context.parameters.get("sources", "true" if shot.measured else "false") == "true":
+        if switched(context.parameters, "sources", usual=shot.measured):
             yield _source(shot)
         if shot.place not in slices:
             slices[shot.place] = DiffusionSlice(shot, weighting.weights(shot.image.geometry), context)
@@ -84,7 +85,7 @@ def _assessed(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[I
         if slice_.repetitions == _planned(scan, weighting) and fit is not None:
             finished.add(shot.place)
             yield from _maps(slice_, fit, scan, context, limit)
-        elif fit is not None and context.parameters.get("preview", "true") == "true":
+        elif fit is not None and switched(context.parameters, "preview"):
             yield preview(slice_, fit, scan, {"Tensor_error": round(slice_.errors[-1], 5)})
     for place, slice_ in slices.items():
         if place not in finished:

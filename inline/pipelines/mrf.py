@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from inline.errors import ScanError
 from inline.header import FINGERPRINT, Encoding, Scan, Space
+from inline.parameters import switched
 from inline.scan import Context, Image, Item
 from inline.stages.imaging import imaging
 from inline.stages.mrf_arms import Arm, Arms
@@ -29,7 +30,6 @@ from inline.stages.mrf_maps import (
     PREVIEW,
     Made,
     Stopwatch,
-    asked,
     explained,
     sent,
     stillness,
@@ -85,7 +85,7 @@ def mrf(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
     preview: Future[Made | None] | None = None
     latest: Arm | None = None
     beats = plan.description.beats
-    shown = beats < 2 or not asked(context, "preview")
+    shown = beats < 2 or not switched(context.parameters, "preview")
     try:
         for arm in arms.through(imaging(whitened(items, scan, inner), scan, inner)):
             rhythm.see(arm)
@@ -153,7 +153,7 @@ def _final(
     yield from sent(first, FINAL, latest, plan, _coloured([*heard, *found, *about]), meta | watch.laps)
     if deep is not None:
         yield from sent(made, DICTIONARY, latest, plan, findings, meta)
-    if asked(context, "lowrank"):
+    if switched(context.parameters, "lowrank"):
         yield from sent(_solved(growing, images, known, plan), LOW_RANK, latest, plan, findings, meta)
 
 
@@ -166,7 +166,7 @@ def _deep(
     context: Context,
 ) -> tuple[Made | None, str, tuple[Finding, ...]]:
     """Ask the network, if it is wanted; see `inline.stages.mrf_network.asked_of_network`."""
-    if context.parameters.get("deep") != "true":  # in aliased scans with perfect inversions it reads T1 8 % long
+    if not switched(context.parameters, "deep", usual=False):  # where inversions are perfect it reads T1 8 % long
         return None, "no network was asked for", ()
     spoilt = next((finding.cause for finding in heard if finding.cause in _WHOLE), "")
     if spoilt:

@@ -7,7 +7,6 @@ says why, so that a series is never shorter than the other.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from hardware.engines import load
 from hardware.errors import HardwareError
 from inline.errors import ConfigurationError
 from inline.models import folders
+from inline.parameters import deadline_s, switched
 from inline.scan import Context, Image
 from inline.stages.ct_images import DEEP
 from qc.ct_guard import judge, passes
@@ -104,8 +104,8 @@ class Denoiser:
         self._network: Network | None = None
         self._waiting: deque[tuple[Image, Future[Image]]] = deque()
         self._thread: ThreadPoolExecutor | None = None
-        wanted = context.parameters.get("deep", "true").lower() == "true"
-        self._patience_s = _seconds(context)
+        wanted = switched(context.parameters, "deep")
+        self._patience_s = deadline_s(context.parameters, PATIENCE_S)
         try:
             self._network = network(context.parameters.get("network", USUAL)) if wanted else None
         except HardwareError as error:
@@ -183,17 +183,6 @@ class Denoiser:
         self._context.report(lost)
         reason = f"classical in the place of the deep image: {why}; {image.method_reason}"
         return replace(image, series=DEEP, method_reason=reason, findings=(*image.findings, *findings, lost))
-
-
-def _seconds(context: Context) -> float:
-    text = context.parameters.get("deadline", str(PATIENCE_S))
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise ConfigurationError(f"deadline={text} is no number of seconds") from error
-    if not 0 < seconds < math.inf:
-        raise ConfigurationError(f"deadline={text}; seconds must be positive")
-    return seconds
 
 
 def _depth(context: Context, network: Network | None) -> int:

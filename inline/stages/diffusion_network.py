@@ -19,8 +19,8 @@ from hardware.catalog import Model, pick
 from hardware.engine import Engine
 from hardware.engines import load
 from hardware.errors import HardwareError
-from inline.errors import ConfigurationError
 from inline.models import folders
+from inline.parameters import deadline_s, switched
 from inline.scan import Context, Image
 from inline.stages.diffusion_maps import Result
 from inline.stages.diffusion_slice import DiffusionSlice
@@ -116,8 +116,8 @@ def considered(slice_: DiffusionSlice, result: Result, known: Fit, context: Cont
     ConfigurationError
         If the deadline is no number.
     """
-    patience_s = _seconds(context)
-    if slice_.wall is None or context.parameters.get("deep", "true") != "true":
+    patience_s = deadline_s(context.parameters, PATIENCE_S)
+    if slice_.wall is None or not switched(context.parameters, "deep"):
         return result, Verdict()
     try:
         ready = network()
@@ -193,14 +193,3 @@ def _mixed(classical: Maps, learnt: Maps, choices: dict[str, Choice], slice_: Di
         if own is not None and other is not None:
             parts[name] = np.where(slice_.region, own, other)
     return replace(classical, **parts)
-
-
-def _seconds(context: Context) -> float:
-    text = context.parameters.get("deadline", str(PATIENCE_S))
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise ConfigurationError(f"deadline={text} is no number of seconds") from error
-    if not 0 < seconds < math.inf:
-        raise ConfigurationError(f"deadline={text}; seconds must be positive")
-    return seconds

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inline.errors import ScanError
+from inline.parameters import switched
 from inline.scan import Context
 from inline.stages.shots import Shot
 from inline.stages.weighting import Weight, checked, same
@@ -114,7 +115,7 @@ class DiffusionSlice:
         self.spread = self.noise
         self.wall: Wall | None = None
         self.no_wall = ""
-        self._register = context.parameters.get("register", "true" if self.heart else "false") == "true"
+        self._register = switched(context.parameters, "register", usual=self.heart)
         self._context, self._shape = context, (first.signal.shape[0], first.signal.shape[1])
         self._running: RunningTensor | None = None
         self._object: Mask | None = None

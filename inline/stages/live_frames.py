@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inline.errors import ConfigurationError, ScanError
 from inline.header import Encoding
+from inline.parameters import number, switched
 from inline.scan import Context
 from inline.stages.calibration import VIRTUAL_COILS
 from inline.stages.paths import SPOKES, Path
@@ -78,21 +79,11 @@ class Settings:
         method = context.parameters.get("method", METHODS[0])
         if method not in METHODS:
             raise ConfigurationError(f"method={method!r} is none of this route; choose {' or '.join(METHODS)}")
-        window = round(_number(context, "window", window, 1, 4096))
-        step = round(_number(context, "step", min(step, window), 1, window))
-        temporal, delays = _number(context, "temporal", 0.0, 0.0, 1e3), context.parameters.get("delays") != "false"
+        window = round(number(context.parameters, "window", window, 1, 4096))
+        step = round(number(context.parameters, "step", min(step, window), 1, window))
+        temporal = number(context.parameters, "temporal", 0.0, 0.0, 1e3)
+        delays = switched(context.parameters, "delays")
         return cls(window, step, max(window, full), method, temporal, delays and encoding.trajectory in SPOKES)
-
-
-def _number(context: Context, name: str, usual: float, least: float, most: float) -> float:
-    text = context.parameters.get(name, "")
-    try:
-        found = float(text) if text else float(usual)
-    except ValueError as error:
-        raise ConfigurationError(f"{name}={text!r} is not a number") from error
-    if not least <= found <= most:
-        raise ConfigurationError(f"{name}={found:g} is out of range; give {least:g} to {most:g}")
-    return found
 
 
 class Frames:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inline.errors import ConfigurationError
 from inline.header import Scan
+from inline.parameters import number
 from inline.scan import Context
 from inline.stages.image_times import Preparation
 from recon_models.mapping import saturation, t2, t2star
@@ -80,7 +81,7 @@ def t1_kind(parameters: Parameters) -> Kind:
     """
     method = parameters.get("method", "molli").lower()
     if method == "molli":
-        efficiency = _number(parameters, "efficiency", 1.0, 0.5, 1.0)
+        efficiency = number(parameters, "efficiency", 1.0, 0.5, 1.0)
         return Kind(
             "T1",
             Preparation.INVERSION,
@@ -101,15 +102,15 @@ def t1_kind(parameters: Parameters) -> Kind:
             "inversion recovery fit",
         )
     if method == "sasha":
-        number = _two_or_three(parameters) or 3
+        fitted = _two_or_three(parameters) or 3
         return Kind(
             "T1",
             Preparation.SATURATION,
             3,
-            lambda images, times, noise: saturation.fit(images, times, parameters=number, noise=noise),
+            lambda images, times, noise: saturation.fit(images, times, parameters=fitted, noise=noise),
             lambda fit, time: _recovery(fit, time, "T1"),
             lambda times: curves.recovery(times, curves.SATURATED),
-            f"saturation recovery fit of {number} parameters",
+            f"saturation recovery fit of {fitted} parameters",
         )
     raise ConfigurationError(f"T1 is not mapped by method={method!r}; choose molli, ir or sasha")
 
@@ -167,17 +168,6 @@ def _decay(fit: Fit, time_s: float, constant: str) -> Images:
 def _exponential(constant_s: Images, time_s: float) -> Images:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(constant_s > 0, np.exp(-time_s / constant_s), 0.0))
-
-
-def _number(parameters: Parameters, name: str, usual: float, least: float, most: float) -> float:
-    text = parameters.get(name, "")
-    try:
-        found = float(text) if text else usual
-    except ValueError as error:
-        raise ConfigurationError(f"{name}={text!r} is not a number") from error
-    if not least <= found <= most:
-        raise ConfigurationError(f"{name}={found:g} is out of range; give {least:g} to {most:g}")
-    return found
 
 
 def _two_or_three(parameters: Parameters) -> Literal[2, 3] | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from inline.header import Scan
+from inline.parameters import switched
 from inline.scan import Context, Image, Item
 from inline.stages.map_kinds import Kind
 from inline.stages.map_series import Made, MapSeries
@@ -43,7 +44,7 @@ def fitted(items: Iterator[Item], scan: Scan, context: Context, kind: Kind) -> I
         if place not in open_:
             open_[place] = MapSeries(one, kind, scan, context)
         series = open_[place]
-        if context.parameters.get("sources", "true" if one.measured else "false") == "true":
+        if switched(context.parameters, "sources", usual=one.measured):
             yield replace(one.image, meta={**one.image.meta, **series.time_of(one)})
         if series.take(one) and place not in closed:
             closed.add(place)

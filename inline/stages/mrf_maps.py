@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from inline.scan import Context, Image
+from inline.scan import Image
 from inline.stages.map_images import map_image
 from inline.stages.mrf_arms import Arm
 from inline.stages.mrf_images import Navigator, small
@@ -71,11 +71,6 @@ class Stopwatch:
         now = perf_counter()
         self.laps[f"{step}_ms"] = round(1e3 * (now - self._since), 1)
         self._since = now
-
-
-def asked(context: Context, name: str) -> bool:
-    """Whether a part of the work is wanted, as it is unless a parameter says otherwise."""
-    return context.parameters.get(name, "true").lower() == "true"
 
 
 def strength(images: Complex) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Final
 
 from inline.header import Scan
+from inline.parameters import switched
 from inline.scan import Context, Image, Item, Pipeline
 from inline.stages.album import Album
 from inline.stages.onlooker import Onlooker
@@ -34,7 +35,8 @@ def assessed(pipeline: Pipeline) -> Pipeline:
 
     @wraps(pipeline)
     def whole(items: Iterator[Item], scan: Scan, context: Context) -> Iterator[Image]:
-        repeats = Repeats(context.feedback, context.memory_limit // 4) if _asked(context, "reacquire") else None
+        again = switched(context.parameters, "reacquire", usual=False)
+        repeats = Repeats(context.feedback, context.memory_limit // 4) if again else None
         quality = Quality(context, repeats, context.limits)
         onlooker = Onlooker(context.limits, scan)
         stream = watched(items, scan, replace(context, report=quality.alert), quality.limits, quality.monitors())
@@ -48,7 +50,7 @@ def assessed(pipeline: Pipeline) -> Pipeline:
                 quality.alert(finding)
         for finding in onlooker.finish():
             quality.alert(finding)
-        report = quality.summary(scan) if _asked(context, "report", "true") else None
+        report = quality.summary(scan) if switched(context.parameters, "report") else None
         if report is not None:
             yield replace(report, meta={**report.meta, "Image_measures": onlooker.as_json()})
 
@@ -231,10 +233,6 @@ class Quality:
             for place, span in self._readouts.items()
             if span[0] <= last and first <= span[1] and (not where.slices or place[0] in where.slices)
         ]
-
-
-def _asked(context: Context, name: str, usual: str = "false") -> bool:
-    return context.parameters.get(name, usual).lower() == "true"
 
 
 def _lies_at(position: tuple[int, ...], place: Place) -> bool:
