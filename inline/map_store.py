@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 import time
-import zipfile
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from inline.errors import StorageError
+from inline.kept import BROKEN, keep, recall
 from inline.scan import KeptMap
 
 log = logging.getLogger("boreside.maps")
@@ -39,11 +37,11 @@ class FileMapStore:
         try:
             if time.time() - path.stat().st_mtime > LIFETIME_S:
                 return None
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                values, deviation, reference = (kept[name].astype(np.float32) for name in _NAMES)
+            kept = recall(path)
+            values, deviation, reference = (kept[name].astype(np.float32) for name in _NAMES)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except BROKEN as error:
             log.warning("the map %s cannot be read and is ignored: %s", path, error)
             return None
         if values.ndim != 3 or not values.shape == deviation.shape == reference.shape:
@@ -60,16 +58,8 @@ class FileMapStore:
             If the folder cannot be written.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._prune()
-            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez(file, **{name: getattr(kept, name) for name in _NAMES})
-                Path(temporary).replace(self._path(study, place))
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            keep(self._path(study, place), {name: getattr(kept, name) for name in _NAMES})
         except OSError as error:
             raise StorageError(f"the map cannot be kept in {self.folder}: {error}") from error
 

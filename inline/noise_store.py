@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from inline.errors import StorageError
+from inline.kept import BROKEN, keep, recall
 from recon_models.cartesian.noise import NoiseCovariance
 
 log = logging.getLogger("boreside.noise")
@@ -34,14 +32,14 @@ class FileNoiseStore:
         if not path.exists():
             return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                matrix, numbers = kept["matrix"], kept["numbers"]
+            kept = recall(path)
+            matrix, numbers = kept["matrix"], kept["numbers"]
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
                 raise ValueError("it holds no covariance matrix")
             return NoiseCovariance(
                 matrix.astype(np.complex128), float(numbers[0]), int(numbers[1]), "stored noise scan"
             )
-        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        except BROKEN as error:
             log.warning("the noise measurement %s cannot be read and is ignored: %s", path, error)
             return None
 
@@ -54,20 +52,11 @@ class FileNoiseStore:
             If the folder cannot be written.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez(
-                        file,
-                        matrix=noise.matrix,
-                        numbers=np.array([noise.dwell_s, noise.samples]),
-                        measurement_id=np.array(measurement_id),
-                    )
-                Path(temporary).replace(self._path(measurement_id))
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            numbers = [noise.dwell_s, noise.samples]
+            keep(
+                self._path(measurement_id),
+                {"matrix": noise.matrix, "numbers": numbers, "measurement_id": measurement_id},
+            )
         except OSError as error:
             raise StorageError(f"the noise measurement cannot be kept in {self.folder}: {error}") from error
 
@@ -76,9 +65,8 @@ class FileNoiseStore:
         ids = []
         for path in sorted(self.folder.glob("*.npz")):
             try:
-                with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                    ids.append(str(kept["measurement_id"]))
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                ids.append(str(recall(path)["measurement_id"]))
+            except BROKEN as error:
                 log.warning("the noise measurement %s cannot be read and is ignored: %s", path, error)
         return ids
 
