@@ -21,8 +21,8 @@ import numpy as np
 import scipy.io
 
 from recon_models.mapping.motion import groupwise
-from recon_models.mapping.motion.choice import choose
 from recon_models.mapping.motion.curves import recovery
+from recon_models.mapping.motion.doubt import refusal
 from recon_models.mapping.motion.fields import warp
 from recon_models.mapping.recovery import fit_look_locker
 from recon_models.physics.breathing import Breath
@@ -160,7 +160,7 @@ def simulated(count: int, methods: dict[str, Any]) -> list[dict[str, Any]]:
                 row[name] = one.left_mm(found.fields) / row["before_mm"]
                 row[f"{name}_gain"], row[f"{name}_fault"] = found.gain, found.character.fault()
                 row[f"{name}_sd_ms"] = one.septal_sd_ms(warp(one.images, found.fields))
-            row["chosen"] = choose(results["classical"]).method
+            row["chosen"] = "none" if refusal(results["classical"]) else "classical"
             rows.append(row)
     return rows
 

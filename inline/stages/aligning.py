@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from inline.errors import ConfigurationError
 from inline.stages.map_kinds import Kind, Parameters
-from recon_models.mapping.motion.choice import CLASSICAL, refusal
 from recon_models.mapping.motion.curves import Templates
+from recon_models.mapping.motion.doubt import refusal
 from recon_models.mapping.motion.fields import Fields, warp
 from recon_models.mapping.motion.groupwise import FROM_REST, ONWARDS, Registration, register
 
@@ -24,6 +24,8 @@ Images = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 MakeTemplates: TypeAlias = Callable[[npt.NDArray[np.float64]], Templates]
 
+CLASSICAL: Final = "classical"
+"""Registration to synthetic images."""
 _FEWEST: Final = 3
 _PIXELS: Final = 1500
 """Of the tissue, that tell whether a fit became better."""
