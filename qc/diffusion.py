@@ -194,7 +194,8 @@ def progress(errors: Sequence[float], limit: float, pixels: int, number: int) ->
     if not np.isfinite(error):
         reason = f"Slice {number}: how well the tensors are known cannot be told of {repetitions} repetitions"
         return Finding(Severity.GREY, "tensor error not assessed", reason, "Go on", where=where)
-    known = f"Slice {number}: after {repetitions} repetitions the tensors are known to {error:.1%}"
+    after = f"{repetitions} repetition{'s' * (repetitions > 1)}"
+    known = f"Slice {number}: after {after} the tensors are known to {error:.1%}"
     if is_enough(error, limit, pixels):
         said = f"{known}, good enough (limit {limit:.0%})"
         return Finding(Severity.GREEN, STOP, said, "Stop", error, limit, "relative error", where=where)

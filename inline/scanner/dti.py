@@ -167,11 +167,11 @@ def _truth(scanner: _Scanner, protocol: Protocol, random: np.random.Generator) -
     maps = [maps_of(Fit(heart.tensor, heart.s0), heart.centre) for heart in scanner.hearts]
     labels = np.stack([heart.labels for heart in scanner.hearts])[:, None].astype(np.int16)
     names = tuple(sorted(LABELS, key=LABELS.__getitem__))
-    within = walls.astype(np.float32)
+    within, body = walls.astype(np.float32), (labels > 0).astype(np.float32)  # air has no tensor
     return receiver, {
         "magnitude": Truth(magnitude, "SNR" if protocol.noise_scan else "a.u.", axes),
-        "MD": Truth(_stacked([one.md * 1e9 for one in maps]), "1e-3 mm^2/s", axes),
-        "FA": Truth(_stacked([one.fa for one in maps]), "1", axes),
+        "MD": Truth(_stacked([one.md * 1e9 for one in maps]) * body, "1e-3 mm^2/s", axes),
+        "FA": Truth(_stacked([one.fa for one in maps]) * body, "1", axes),
         "HA": Truth(_stacked([one.ha for one in maps]) * within * np.float32(180 / np.pi), "deg", axes),
         "E2A": Truth(_stacked([one.e2a for one in maps]) * within * np.float32(180 / np.pi), "deg", axes),
         "labels": Truth(labels, "1", axes, names),

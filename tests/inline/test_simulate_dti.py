@@ -84,6 +84,8 @@ def test_command_line_takes_what_the_protocol_does(tmp_path):
     with h5py.File(path) as file:
         assert {"MD", "FA", "HA", "E2A", "labels", "magnitude"} <= set(file["truth"])
         assert file["truth/HA"].attrs["unit"] == "deg"
+        air = file["truth/labels"][:] == 0
+        assert not file["truth/MD"][:][air].any() and not file["truth/FA"][:][air].any()
 
 
 @pytest.mark.parametrize(
